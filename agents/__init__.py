@@ -1,0 +1,12 @@
+"""Agents: one algorithm box a file, one line here (alphabetical), one YAML of the same name."""
+
+from rlkit.registry import Registry
+
+AGENTS = Registry(
+    "agent",
+    {
+        "dau": "agents.dau:DAU",
+        "ddpg": "agents.ddpg:DDPG",
+        "dqn": "agents.dqn:DQN",
+    },
+)

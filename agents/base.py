@@ -1,0 +1,124 @@
+"""What every agent is: it acts with an explicit memory state, and it learns from batches."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rlkit.memory.base import Memory
+from rlkit.noise import OrnsteinUhlenbeck
+from rlkit.normalization import RunningNormalizer
+from rlkit.optim.flat import FlatParameters
+from rlkit.types import Metrics, Spaces, State, Transition, Tree, Windows
+
+
+class Parts(NamedTuple):
+    """What an agent is built from, beside its own options."""
+
+    spaces: Spaces
+    make_memory: Callable[[int], Memory]
+    """input size → memory"""
+    optimizer: Mapping[str, Any]
+    normalize: bool
+    """normalise observations by the running moments of all that was seen"""
+    noise: torch.Generator
+
+
+class Agent(nn.Module):
+    """Networks are submodules; whatever else changes while learning is in `optimizers` and `noise`.
+
+    Attributes:
+        loop: the loop that runs it.
+        actions: the kind of action spaces it can control.
+        batch_size: windows per update.
+    """
+
+    loop: ClassVar[str]
+    actions: ClassVar[Literal["continuous", "discrete", "any"]]
+    batch_size: int
+    noise: OrnsteinUhlenbeck
+    optimizers: dict[str, FlatParameters]
+
+    def __init__(self, parts: Parts):
+        super().__init__()
+        shape = parts.spaces.obs_shape
+        self.normalizer = RunningNormalizer(shape) if parts.normalize else nn.Identity()
+        self.memory = parts.make_memory(shape[0])
+
+    def initial_state(self, B: int) -> State:
+        return self.memory.initial_state(B)
+
+    def features_step(self, obs_BO: Tensor, state: State, start_B: Tensor) -> tuple[Tensor, State]:
+        """The memory's output for one step of acting."""
+        state = self.memory.restart(state, start_B)
+        y_BH, state, _ = self.memory.step(self.normalizer(obs_BO), state)
+        return y_BH, state
+
+    def features(self, batch: Windows) -> Tensor:
+        """The memory's output (T + 1, B, H) along stored windows."""
+        y_TBH: Tensor = self.memory(self.normalizer(batch.obs_TBO), batch.state).y
+        return y_TBH
+
+    def observe(self, step: Transition) -> None:
+        """Sees every step taken in training, stored or not."""
+        if isinstance(self.normalizer, RunningNormalizer):
+            self.normalizer.observe(step.obs_BO)
+
+    def act(
+        self, obs_BO: Tensor, state: State, start_B: Tensor, explore: bool
+    ) -> tuple[Tensor, State]:
+        """Actions for a batch of observations.
+
+        Args:
+            obs_BO: observations.
+            state: memory state before them.
+            start_B: true where an episode begins; the memory restarts there.
+            explore: add exploration noise (and advance it).
+
+        Returns:
+            float actions in [-1, 1] (B, A), or int64 (B,); and the memory state after.
+        """
+        raise NotImplementedError
+
+    def update(self, batch: Windows) -> Metrics:
+        """One step of learning."""
+        raise NotImplementedError
+
+    def inspect(self, obs_BO: Tensor) -> tuple[Tensor, Tensor]:
+        """Value (B,) and greedy action (B,) in [-1, 1], with fresh memory: for pictures."""
+        raise NotImplementedError
+
+    def get_state(self) -> Tree:
+        """Weights and normaliser, all that a policy is."""
+        return dict(self.state_dict())
+
+    def get_training_state(self) -> Tree:
+        """Optimisers and noise, needed to go on learning."""
+        optimizers = {k: o.get_state() for k, o in self.optimizers.items()}
+        return {"optimizers": optimizers, "noise": self.noise.get_state()}
+
+    def set_training_state(self, state: Tree) -> None:
+        for name, optimizer in self.optimizers.items():
+            optimizer.set_state(state["optimizers"][name])
+        self.noise.set_state(state["noise"])
+
+
+def bootstrap_bounds(
+    enabled: bool, spaces: Spaces, step_seconds: float, discount: float
+) -> tuple[float, float] | None:
+    """Smallest and largest possible value, Σ γ^(k·dt)·r·dt, where reward bounds are declared."""
+    if not enabled or spaces.reward_bounds is None:
+        return None
+    low, high = spaces.reward_bounds
+    return low * step_seconds / (1 - discount), high * step_seconds / (1 - discount)
+
+
+def bounded(value: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+    """The value, kept within bounds if there are any."""
+    return value if bounds is None else value.clamp(*bounds)
+
+
+def action_level(index: Tensor, num_actions: int) -> Tensor:
+    """Discrete actions as levels in [-1, 1], for pictures."""
+    return index.float() / (num_actions - 1) * 2 - 1

@@ -1,0 +1,154 @@
+"""Deep Advantage Updating (Tallec, Blier & Ollivier, 2019): Q-learning that survives dt -> 0.
+
+    A(s, a) = Abar(s, a) - Abar(s, pi(s))                                                  (8.27)
+    dQ      = V(s) + dt A(s, a) - (r dt + (1 - d) gamma^dt V(s'))                          (8.33)
+    theta <- theta - lr_V dQ/dt dV/dtheta                                                  (8.34)
+    psi   <- psi   - lr_A dQ/dt dA/dpsi                                                    (8.35)
+    phi   <- phi   + lr_pi dAbar(s, pi(s))/dphi        continuous actions; else pi = argmax Abar
+
+Step sizes are O(dt) (`rlkit.optim.dt_scaling`), exploration is an Ornstein-Uhlenbeck process:
+added to the action (continuous) or to Abar(s, .) before the argmax (discrete).
+r is reward per second, gamma the discount per second, dt in seconds.
+
+Differs from the paper: Algorithms 4 and 5 print V(s) where the target needs V(s'). RMSprop starts
+warm. Time limits bootstrap. V(s') is kept within [r_min, r_max]/(-ln gamma) where the environment
+declares bounds. The `fast` values count updates and storage in physical time; `preset=paper` is
+the thesis' schedule.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from agents.base import Agent, Parts, action_level, bootstrap_bounds, bounded
+from rlkit.networks.mlp import MLP
+from rlkit.noise import OrnsteinUhlenbeck
+from rlkit.optim.dt_scaling import TimeScaling
+from rlkit.optim.flat import FlatParameters, blend
+from rlkit.optim.make import make_optimizer
+from rlkit.options import option
+from rlkit.schedule import BlockSchedule
+from rlkit.types import Metrics, State, Windows
+
+
+@dataclass(frozen=True)
+class DAUOptions:
+    hidden_sizes: tuple[int, ...] = option("units of each hidden layer", low=1)
+    batch_size: int = option("windows per update", low=1)
+    gamma: float = option("discount per second", above=0, high=0.999999)
+    lr_value: float = option("rate of V", unit="1/s", above=0, search=(0.03, 0.3))
+    lr_advantage: float = option("rate of Abar", unit="1/s", above=0, search=(0.03, 0.3))
+    lr_policy: float = option(
+        "rate of the policy (continuous actions)", unit="1/s", above=0, search=(0.01, 0.05)
+    )
+    moment_horizon_seconds: float = option("averaging time of the second moment", unit="s", above=0)
+    scaling: Literal["continuous_time", "stock"] = option("laws of rewards and step sizes in dt")
+    reference_dt: float = option("dt0 that the stock law is frozen at", unit="s", above=0)
+    tau: float = option("share of the target network kept per update; 0: none", low=0, high=1)
+    clamp_bootstrap: bool = option("keep bootstrapped values within the declared reward bounds")
+    noise_kappa: float = option("stiffness of the exploration noise", unit="1/s", above=0)
+    noise_sigma: float = option("scale of the exploration noise", unit="1/sqrt(s)", low=0)
+    schedule: Literal["physical", "steps"] = option("count blocks in seconds or in vector steps")
+    block_seconds: float = option("physical: acting between learning phases", unit="s", above=0)
+    updates_per_second: float = option("physical: updates per second", unit="1/s", above=0)
+    block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
+    updates_per_block: int = option("steps: updates after each block", low=0)
+    store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
+    replay_capacity: int = option("transitions kept over all environments", low=1)
+
+
+class DAU(Agent):
+    loop = "off_policy"
+    actions = "any"
+
+    def __init__(self, options: DAUOptions, parts: Parts):
+        super().__init__(parts)
+        spaces, H, o = parts.spaces, self.memory.output_size, options
+        self.options, self.batch_size = o, o.batch_size
+        self.discrete, self.num_actions = spaces.discrete, spaces.action_size
+        self.discount = o.gamma**spaces.dt
+        self.schedule = BlockSchedule.of(o, spaces.dt)
+        updates_per_second = self.schedule.updates_per_step / spaces.dt
+        law = TimeScaling(o.scaling, spaces.dt, o.reference_dt, updates_per_second)
+        self.dt = law.step_seconds
+        self.bounds = bootstrap_bounds(o.clamp_bootstrap, spaces, self.dt, self.discount)
+
+        A = spaces.action_size
+        self.value = MLP(H, o.hidden_sizes, 1)
+        if self.discrete:
+            self.advantage = MLP(H, o.hidden_sizes, A)
+        else:
+            self.advantage = MLP(H + A, o.hidden_sizes, 1)
+            self.policy = MLP(H, o.hidden_sizes, A, tanh=True)
+        self.target_value = MLP(H, o.hidden_sizes, 1) if o.tau > 0 else self.value
+        blend(self.target_value, self.value, 0.0)
+
+        horizon = law.horizon_updates(o.moment_horizon_seconds)
+        rates = {"value": o.lr_value, "advantage": o.lr_advantage}
+        if not self.discrete:
+            rates["policy"] = o.lr_policy
+        self.optimizers = {
+            name: FlatParameters(
+                getattr(self, name),
+                make_optimizer(parts.optimizer, law.step_size(rate), horizon),
+            )
+            for name, rate in rates.items()
+        }
+        shape = (spaces.num_envs, A)
+        self.noise = OrnsteinUhlenbeck(shape, spaces.dt, o.noise_kappa, o.noise_sigma, parts.noise)
+
+    def act(
+        self, obs_BO: Tensor, state: State, start_B: Tensor, explore: bool
+    ) -> tuple[Tensor, State]:
+        h_BH, state = self.features_step(obs_BO, state, start_B)
+        scores_BA = self.advantage(h_BH) if self.discrete else self.policy(h_BH)
+        if explore:
+            scores_BA = scores_BA + self.noise.sample()
+        return (scores_BA.argmax(-1) if self.discrete else scores_BA.clamp(-1, 1)), state
+
+    def update(self, batch: Windows) -> Metrics:
+        h_TBH = self.features(batch)
+        s, s_next, dt = h_TBH[:-1], h_TBH[1:], self.dt
+        with torch.no_grad():
+            next_value = bounded(self.target_value(s_next).squeeze(-1), self.bounds)
+            target = batch.reward_TB * dt
+            target += (1 - batch.terminated_TB) * self.discount * next_value
+        value = self.value(s).squeeze(-1)
+        if self.discrete:
+            abar = self.advantage(s)
+            taken = abar.gather(-1, batch.action_TBA.unsqueeze(-1)).squeeze(-1)
+            advantage = taken - abar.max(-1).values
+        else:
+            greedy = self.policy(s)
+            pair = torch.stack((batch.action_TBA, greedy.detach()))
+            abar = self.advantage(torch.cat((s.expand(2, *s.shape), pair), -1)).squeeze(-1)
+            advantage = abar[0] - abar[1]
+        dq_dt = (value + dt * advantage - target).detach() / dt
+
+        self.optimizers["value"].differentiate((dq_dt * value).mean())
+        self.optimizers["advantage"].differentiate((dq_dt * advantage).mean())
+        if not self.discrete:
+            best = self.advantage(torch.cat((s, greedy), -1), frozen=True)
+            self.optimizers["policy"].differentiate(-best.mean())
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        if self.target_value is not self.value:
+            blend(self.target_value, self.value, self.options.tau)
+        return {
+            "train/residual_per_second": dq_dt.abs().mean(),
+            "train/value": value.detach().mean(),
+            "train/advantage": advantage.detach().mean(),
+        }
+
+    @torch.no_grad()
+    def inspect(self, obs_BO: Tensor) -> tuple[Tensor, Tensor]:
+        B = obs_BO.shape[0]
+        fresh = torch.ones(B, dtype=torch.bool)
+        h_BH, _ = self.features_step(obs_BO, self.initial_state(B), fresh)
+        if self.discrete:
+            action_B = action_level(self.advantage(h_BH).argmax(-1), self.num_actions)
+        else:
+            action_B = self.policy(h_BH)[:, 0]
+        return self.value(h_BH).squeeze(-1), action_B

@@ -1,0 +1,1 @@
+"""Configuration: YAML files, `compose` (command line → checked dictionary), `build` (→ objects)."""

@@ -1,0 +1,124 @@
+"""Checked dictionary → environments, agent, loop. The composition root; knows all registries."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import envs
+from agents import AGENTS
+from agents.base import Agent, Parts
+from rlkit.loops.off_policy import OffPolicyLoop
+from rlkit.memory import make_memory
+from rlkit.memory.base import Memory
+from rlkit.replay.transitions import TransitionReplay
+from rlkit.run.evaluation import EvalResult, evaluate
+from rlkit.runner import VectorRunner, as_numpy_actor
+from rlkit.seeding import generator
+from rlkit.types import Spaces
+
+
+def named(group: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of a component and its options."""
+    options = {k: _tuples(v) for k, v in group.items() if k != "name"}
+    return group["name"], options
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def make_envs(config: Mapping[str, Any], num_envs: int, render_mode: str | None = None) -> Any:
+    """The environments of a configuration, wrappers included."""
+    name, options = named(config["env"])
+    return envs.make_vector_env(
+        name,
+        options,
+        dt=config["dt"],
+        num_envs=num_envs,
+        wrappers=config["wrappers"],
+        render_mode=render_mode,
+    )
+
+
+def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) -> Agent:
+    """The agent of a configuration, for these environments."""
+    name, options = named(config["agent"])
+    memory_name, memory_options = named(config["memory"])
+
+    def memory(input_size: int) -> Memory:
+        return make_memory(memory_name, input_size, **memory_options)
+
+    action_space = environments.single_action_space
+    discrete = not hasattr(action_space, "low")
+    spaces = Spaces(
+        obs_shape=environments.single_observation_space.shape,
+        action_size=int(action_space.n) if discrete else int(action_space.shape[0]),
+        discrete=discrete,
+        dt=environments.dt,
+        num_envs=environments.num_envs,
+        reward_bounds=environments.reward_bounds,
+    )
+    cls = AGENTS.load(name)
+    declaration = getattr(__import__(cls.__module__, fromlist=["_"]), f"{cls.__name__}Options")
+    parts = Parts(
+        spaces,
+        memory,
+        config["optimizer"],
+        config["wrappers"]["normalize"],
+        generator(noise_seed),
+    )
+    agent: Agent = cls(declaration(**options), parts)
+    return agent
+
+
+def make_loop(
+    config: Mapping[str, Any], agent: Agent, environments: Any, seeds: Mapping[str, int]
+) -> OffPolicyLoop:
+    """Runner, replay and loop around an agent."""
+    runner = VectorRunner(environments, agent, seeds["environments"])
+    replay = TransitionReplay(agent.options.replay_capacity, generator(seeds["replay"]))
+    return OffPolicyLoop(runner, agent, replay, agent.schedule)
+
+
+def make_evaluator(
+    agent: Agent,
+    environments: Any,
+    episodes: int,
+    seed: int,
+    video_fps: float | None = None,
+    explore: bool = False,
+) -> Callable[[], EvalResult]:
+    """Plays the fixed episodes, greedily unless `explore`."""
+    return lambda: evaluate(
+        as_numpy_actor(agent, explore),
+        agent.initial_state,
+        environments,
+        episodes=episodes,
+        seed=seed,
+        video_fps=video_fps,
+    )
+
+
+def resolve_intervals(config: Mapping[str, Any], schedule: Any) -> dict[str, Any]:
+    """Budget and intervals in vector steps; kept in config.json, so that a resumed run has them."""
+    B, dt = config["num_envs"], config["dt"]
+    if config["env_steps"] is not None:
+        total = -(-config["env_steps"] // B)
+    elif config["sim_seconds"] is not None:
+        total = round(config["sim_seconds"] / dt)
+    else:
+        total = round(config["updates"] / schedule.updates_per_step)
+
+    def spread(count: int) -> int:
+        return max(1, total // count) if count else 0
+
+    kept = config.get("resolved")
+    return {
+        "total_vector_steps": total,
+        "intervals": kept["intervals"]
+        if kept
+        else {
+            "log": max(1, round(config["log_every_seconds"] / dt)),
+            "evaluation": spread(config["evaluation"]["count"]),
+            "checkpoint": spread(config["checkpoint"]["count"]),
+        },
+    }

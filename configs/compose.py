@@ -1,0 +1,346 @@
+"""Command line → checked dictionary. The only file that knows Hydra; imports no torch.
+
+Hydra composes `configs/`; every key is then compared with what the components declare, so that a
+wrong word is answered in one sentence, before anything is built or written.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import agents
+import envs
+from rlkit import memory
+from rlkit.options import (
+    ConfigError,
+    Option,
+    check,
+    class_attribute,
+    declared,
+    describe,
+    nearest,
+    option,
+)
+from rlkit.run.folder import read_config
+
+FOLDER = Path(__file__).parent
+GROUPS = ("agent", "env", "memory", "optimizer", "wrappers", "experiment")
+BUDGETS = ("env_steps", "sim_seconds", "updates")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    dt: float | None = option("time between decisions; default: the environment's own", unit="s")
+    seed: int = option("seed of every generator of the run", low=0)
+    num_envs: int = option("environments stepped in parallel", low=1)
+    preset: str | None = option("named budget and schedule of the agent")
+    env_steps: int | None = option("budget: steps over all environments", low=1)
+    sim_seconds: float | None = option("budget: simulated time per environment", unit="s", above=0)
+    updates: int | None = option("budget: updates of the agent", low=1)
+    budget: Mapping = option("the budget if none of the three is given")
+    evaluation: Mapping = option("count, episodes, num_envs, seed of evaluations during the run")
+    checkpoint: Mapping = option("count and keep of resumable checkpoints")
+    log_every_seconds: float = option("simulated time between log lines", unit="s", above=0)
+    tensorboard: bool = option("write TensorBoard events")
+    plots: bool = option("draw the learning curve and, in two dimensions, value and policy")
+    outputs: str = option("parent folder of run folders")
+    resume: str | None = option("run folder to continue")
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    count: int = option("evaluations, evenly over the run; 0: none", low=0)
+    episodes: int = option("episodes each, on fixed starts", low=1)
+    num_envs: int = option("copies they are played on", low=1)
+    seed: int = option("episode e starts from seed + e", low=0)
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    count: int = option("checkpoints, evenly over the run; 0: none", low=0)
+    keep: int = option("how many of the newest are kept", low=1)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    run: str = option("run folder")
+    checkpoint: str | int = option("best, last, or a step number")
+    episodes: int | None = option("episodes; default: as in training", low=1)
+    num_envs: int | None = option("copies they are played on; default: as in training", low=1)
+    seed: int | None = option("episode e starts from seed + e; default: as in training", low=0)
+    deterministic: bool = option("greedy actions; false: with exploration noise")
+    dt: float | None = option("time between decisions; default: as in training", unit="s")
+    observation_noise: float | None = option("standard deviation; default: as in training", low=0)
+    video: bool = option("record the first episode under videos/")
+    json: bool = option("print one JSON object instead of a table")
+
+
+def own(name: str) -> dict[str, Option]:
+    """The declarations of a dataclass of this file."""
+    return declared(f"{__name__}:{name}")
+
+
+def choices(group: str) -> list[str]:
+    """Names of the YAML files of a group."""
+    return sorted(p.stem for p in (FOLDER / group).glob("*.yaml"))
+
+
+def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
+    """The checked configuration of a training run.
+
+    Args:
+        arguments: `key=value` words of the command line.
+
+    Raises:
+        ConfigError: anything unknown, of the wrong type, or contradictory.
+    """
+    overrides = _parse(arguments)
+    groups = [o for o in overrides if o.key_or_group in GROUPS]
+    for o in groups:
+        _check_choice(o)
+    known = _hydra("train", [_text(o) for o in groups])
+    values = [o for o in overrides if o.key_or_group not in GROUPS]
+    for o in values:
+        _check_key(o.key_or_group, known)
+    words = [_text(o) for o in groups]
+    preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
+    if preset is not None:
+        words.append(f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], preset)}")
+    config = _hydra("train", words + [_text(o) for o in values])
+    _check_groups(config)
+    _check_run(config, {o.key_or_group.partition(".")[0] for o in values})
+    return config
+
+
+def compose_evaluate(arguments: Sequence[str]) -> dict[str, Any]:
+    """The checked configuration of an evaluation.
+
+    Raises:
+        ConfigError: as in `compose_train`, or no run folder is given.
+    """
+    overrides = _parse(arguments)
+    known = _hydra("evaluate", [])
+    for o in overrides:
+        _check_key(o.key_or_group, known)
+    config = _hydra("evaluate", [_text(o) for o in overrides])
+    if config["run"] is None:
+        raise ConfigError("which run? give run=<folder>, as train.py printed it")
+    check(config, own("EvaluateOptions"), "", "configs/evaluate.yaml")
+    return config
+
+
+def resume_train(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a run to be continued; a new budget may be given.
+
+    Raises:
+        ConfigError: the folder is no run folder, or more than a budget is asked for.
+    """
+    config = read_config(folder)
+    budgets = {o.key_or_group: o.value() for o in _parse(arguments) if o.key_or_group != "resume"}
+    for key in budgets:
+        if key not in BUDGETS:
+            raise ConfigError(
+                f"resume continues a run as it was, so {key} cannot be given"
+                f" (allowed: {', '.join(BUDGETS)})"
+            )
+    if budgets:
+        config |= dict.fromkeys(BUDGETS) | budgets
+        _one_budget(config)
+    return config
+
+
+def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a run, with what an evaluation asks to be different.
+
+    Raises:
+        ConfigError: the folder is no run folder, or its environment cannot run at the asked dt.
+    """
+    config = read_config(folder)
+    for key in ("episodes", "num_envs", "seed"):
+        if request[key] is not None:
+            config["evaluation"][key] = request[key]
+    if request["dt"] is not None:
+        config["dt"] = request["dt"]
+    if request["observation_noise"] is not None:
+        config["wrappers"]["observation_noise"] = request["observation_noise"]
+    _trial(config)
+    return config
+
+
+def _parse(arguments: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    overrides = []
+    for word in arguments:
+        try:
+            override = parser.parse_override(word)
+        except HydraException:
+            raise ConfigError(f"cannot read '{word}': write key=value") from None
+        if override.is_add() or override.is_delete() or override.is_force_add():
+            raise ConfigError(f"'{word}' adds or removes a key: write key=value for a known key")
+        if override.is_sweep_override():
+            raise ConfigError(f"'{word}' names several values: one run takes one")
+        overrides.append(override)
+    return overrides
+
+
+def _text(o: Override) -> str:
+    assert o.input_line is not None
+    return o.input_line
+
+
+def _check_choice(o: Override) -> None:
+    group, name = o.key_or_group, str(o.value())
+    allowed = choices(group)
+    if o.value() is not None and name not in allowed:
+        raise ConfigError(
+            f"unknown {group} '{name}'{nearest(name, allowed)} (allowed: {', '.join(allowed)})"
+        )
+
+
+def _preset(agent: str, name: str) -> str:
+    allowed = choices(f"preset/{agent}")
+    if name not in allowed:
+        raise ConfigError(
+            f"unknown preset '{name}' of agent {agent}{nearest(str(name), allowed)}"
+            f" (allowed: {', '.join(allowed)})"
+        )
+    return name
+
+
+def _check_key(key: str, known: Mapping[str, Any]) -> None:
+    node: Any = known
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        prefix = ".".join(parts[:depth])
+        if not isinstance(node, Mapping):
+            raise ConfigError(f"unknown key {key}: {prefix} holds one value")
+        if part not in node:
+            if parts[0] == "budget" and part in BUDGETS:
+                return
+            group = known.get(parts[0])
+            name = group.get("name") if isinstance(group, Mapping) else None
+            file = f"configs/{parts[0]}/{name}.yaml" if name else "configs/train.yaml"
+            prefix = prefix + "." if prefix else ""
+            close = difflib.get_close_matches(part, list(node), n=1, cutoff=0.5)
+            hint = f"; did you mean {prefix}{close[0]}?" if close else ""
+            allowed = ", ".join(k for k in node if k != "name")
+            raise ConfigError(f"unknown key {key}{hint} (allowed: {allowed}; file {file})")
+        node = node[part]
+
+
+def _hydra(name: str, words: list[str]) -> dict[str, Any]:
+    try:
+        with initialize_config_dir(str(FOLDER), version_base="1.3"):
+            composed = OmegaConf.to_container(compose(name, words), resolve=True)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+    assert isinstance(composed, dict)
+    return {str(k): v for k, v in composed.items()}
+
+
+def _check_groups(config: Mapping[str, Any]) -> None:
+    """Every component's options against its own declaration."""
+    for group, registry in (("agent", agents.AGENTS), ("env", envs.ENVS)):
+        values = dict(config[group])
+        name = values.pop("name")
+        file = f"configs/{group}/{name}.yaml"
+        check(values, declared(registry.target(name) + "Options"), group, file)
+    values = dict(config["memory"])
+    memory.check_memory(values.pop("name"), values)
+    file = "configs/wrappers/default.yaml"
+    check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
+    for key, value in config["optimizer"].items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key != "name" and not number:
+            raise ConfigError(f"optimizer.{key} is {value!r}, but must be a number")
+
+
+def _check_run(config: dict[str, Any], given: set[str]) -> None:
+    """Top-level keys, one budget, dt, and that agent and environment fit together."""
+    top = {k: v for k, v in config.items() if k not in GROUPS}
+    check(top, own("RunOptions"), "", "configs/train.yaml")
+    for section, name in (("evaluation", "Evaluation"), ("checkpoint", "Checkpoint")):
+        check(config[section], own(f"{name}Options"), section, "configs/train.yaml")
+    if all(config[b] is None for b in BUDGETS):
+        config.update({b: v for b, v in config["budget"].items() if v is not None})
+    _one_budget(config)
+    name, options = config["env"]["name"], {k: v for k, v in config["env"].items() if k != "name"}
+    if config["dt"] is None:
+        config["dt"] = envs.native_dt(name, options)
+    if not config["dt"] > 0 or not math.isfinite(config["dt"]):
+        raise ConfigError(f"dt is {config['dt']!r}, but must be a number above 0 (s)")
+    if config["sim_seconds"] is not None and config["sim_seconds"] < config["dt"]:
+        raise ConfigError(
+            f"sim_seconds is {config['sim_seconds']}, shorter than one step of dt={config['dt']}"
+        )
+    trial = _trial(config)
+    actions = class_attribute(agents.AGENTS.target(config["agent"]["name"]), "actions")
+    kind = "continuous" if hasattr(trial.single_action_space, "low") else "discrete"
+    if actions not in ("any", kind):
+        fitting = ", ".join(
+            a
+            for a in agents.AGENTS.names()
+            if class_attribute(agents.AGENTS.target(a), "actions") in ("any", kind)
+        )
+        raise ConfigError(
+            f"agent {config['agent']['name']} needs {actions} actions, but env {name} has {kind}"
+            f" ones (agents that fit: {fitting})"
+        )
+
+
+def _one_budget(config: Mapping[str, Any]) -> None:
+    budgets = [b for b in BUDGETS if config[b] is not None]
+    if len(budgets) != 1:
+        stated = " and ".join(f"{b}={config[b]}" for b in budgets) or "none"
+        raise ConfigError(f"a run needs one budget of {', '.join(BUDGETS)}, but got {stated}")
+    options = own("RunOptions")
+    check({budgets[0]: config[budgets[0]]}, {budgets[0]: options[budgets[0]]}, "", "")
+
+
+def _trial(config: Mapping[str, Any]) -> Any:
+    """One copy of the environment, so that what it refuses is refused here."""
+    options = {k: v for k, v in config["env"].items() if k != "name"}
+    name, wrappers = config["env"]["name"], config["wrappers"]
+    trial = envs.make_vector_env(name, options, dt=config["dt"], num_envs=1, wrappers=wrappers)
+    trial.close()
+    return trial
+
+
+def help_text(command: str, arguments: Sequence[str]) -> str:
+    """What `--help` prints: groups, keys, and the options of the chosen components."""
+    words = [a for a in arguments if a.partition("=")[0] in GROUPS]
+    lines = [f"usage: python {command}.py [key=value …]", ""]
+    if command == "evaluate":
+        return "\n".join([*lines, *_rows("", own("EvaluateOptions"), _hydra("evaluate", []))])
+    config = _hydra("train", words)
+    lines += ["Groups (group=name):"]
+    lines += [f"  {g:<12} {', '.join(choices(g)) or '(none yet)'}" for g in GROUPS]
+    lines += [f"  {'preset':<12} {', '.join(choices('preset/' + config['agent']['name']))}", ""]
+    lines += ["Run:", *_rows("", own("RunOptions"), config)]
+    for section, name in (("evaluation", "Evaluation"), ("checkpoint", "Checkpoint")):
+        lines += _rows(section + ".", own(f"{name}Options"), config[section])
+    for group, registry in (("agent", agents.AGENTS), ("env", envs.ENVS)):
+        options = declared(registry.target(config[group]["name"]) + "Options")
+        lines += ["", f"{group}={config[group]['name']}:"]
+        lines += _rows(group + ".", options, config[group])
+    lines += ["", "Wrappers:"]
+    lines += _rows("wrappers.", declared("envs.wrappers:WrapperOptions"), config["wrappers"])
+    return "\n".join(lines)
+
+
+def _rows(prefix: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> list[str]:
+    return [
+        f"  {prefix + o.name + '=' + str(values.get(o.name)):<40} {o.doc} [{describe(o)}]"
+        for o in options.values()
+    ]

@@ -1,0 +1,358 @@
+"""Classic control: Pendulum, CartPole, Acrobot and both mountain cars, for any dt.
+
+The equations and the order of every operation are gymnasium's, so that at the stock dt the
+observations are its own to the last bit. Rewards are rates: sum of r dt is the return.
+
+    Pendulum      th'' = 3 g / (2 l) sin th + 3 / (m l^2) u         r = -(th^2 + 0.1 th'^2 + 0.001 u^2)
+    CartPole      Barto, Sutton, Anderson 1983, explicit Euler      r = 1
+    Acrobot       Sutton 1996 (the book's equations), RK4           r = -1, 0 on reaching the goal
+    MountainCar   x'' = 0.001 a - 0.0025 cos 3x                     r = -1
+    Continuous    x'' = 0.0015 a - 0.0025 cos 3x                    r = -0.1 a^2, and 100 at the goal
+
+Shapes: states are [S, B], a row per variable; every function is elementwise over B.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from envs.batched import Array, Axis, Physics
+from rlkit.options import option
+
+UNIT_ACTION = Box(-1.0, 1.0, (1,), np.float32)
+
+
+def symmetric_box(*high: float) -> Box:
+    high_O = np.array(high, dtype=np.float32)
+    return Box(-high_O, high_O, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class PendulumOptions:
+    native_dt: float = option("step of the stock environment", unit="s", above=0)
+    time_limit_seconds: float | None = option("episode length; null = endless", unit="s", above=0)
+    gravity: float = option("acceleration of gravity", unit="m/s^2", low=0)
+
+
+PENDULUM_SPACE = symmetric_box(1.0, 1.0, 8.0)
+PENDULUM_WORST_RATE = -(math.pi**2 + 0.1 * 8.0**2 + 0.001 * 2.0**2)
+
+
+def draw_pendulum(rng: np.random.Generator) -> Array:
+    high = np.array([np.pi, 1.0])
+    return rng.uniform(low=-high, high=high)
+
+
+def step_pendulum(
+    state_SB: Array, torque_B: Array, dt: float, gravity: float
+) -> tuple[Array, Array, Array]:
+    """Semi-implicit Euler, mass and length 1; `torque_B` is float32 as upstream."""
+    th, thdot = state_SB
+    angle = (th + np.pi) % (2 * np.pi) - np.pi
+    cost_B = angle * angle + 0.1 * (thdot * thdot) + 0.001 * (torque_B * torque_B)
+    next_SB = np.empty_like(state_SB)
+    thdot = thdot + (3 * gravity / 2 * np.sin(th) + np.float32(3.0) * torque_B) * dt
+    next_SB[1] = thdot = np.minimum(np.maximum(thdot, -8.0), 8.0)
+    next_SB[0] = th + thdot * dt
+    return next_SB, -cost_B, np.zeros(th.shape, dtype=bool)
+
+
+def observe_pendulum(state_SB: Array) -> Array:
+    th, thdot = state_SB
+    obs_BO = np.empty((th.shape[0], 3), dtype=np.float32)
+    obs_BO[:, 0] = np.cos(th)
+    obs_BO[:, 1] = np.sin(th)
+    obs_BO[:, 2] = thdot
+    return obs_BO
+
+
+class Pendulum(Physics):
+    """Swing-up with an action in [-1, 1] for a torque in [-2, 2]."""
+
+    base_id, stock_id, stock_dt = "Pendulum", "Pendulum-v1", 0.05
+    phase_axes = (Axis("angle (rad)", -math.pi, math.pi), Axis("angular velocity (rad/s)", -8, 8))
+    observation_space, action_space = PENDULUM_SPACE, UNIT_ACTION
+    reward_bounds = (PENDULUM_WORST_RATE, 0.0)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        return draw_pendulum(rng)
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        torque_B = np.minimum(np.maximum(action_B[:, 0] * 2, -2), 2)
+        return step_pendulum(state_SB, torque_B, self.dt, self.options.gravity)
+
+    def observe(self, state_SB: Array) -> Array:
+        return observe_pendulum(state_SB)
+
+
+@dataclass(frozen=True)
+class PendulumTwoTorqueOptions:
+    native_dt: float = option("step of the stock environment", unit="s", above=0)
+    time_limit_seconds: float | None = option("episode length; null = endless", unit="s", above=0)
+    gravity: float = option("acceleration of gravity", unit="m/s^2", low=0)
+
+
+class PendulumTwoTorque(Physics):
+    """Swing-up with two actions: torque -2 or +2."""
+
+    base_id, stock_id, stock_dt = "Pendulum", "Pendulum-v1", 0.05
+    phase_axes = Pendulum.phase_axes
+    observation_space, action_space = PENDULUM_SPACE, Discrete(2)
+    reward_bounds = (PENDULUM_WORST_RATE, 0.0)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        return draw_pendulum(rng)
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        torque_B = (4 * action_B - 2).astype(np.float32)
+        return step_pendulum(state_SB, torque_B, self.dt, self.options.gravity)
+
+    def observe(self, state_SB: Array) -> Array:
+        return observe_pendulum(state_SB)
+
+
+@dataclass(frozen=True)
+class CartPoleOptions:
+    native_dt: float = option("step of the stock environment", unit="s", above=0)
+    time_limit_seconds: float | None = option("episode length; null = endless", unit="s", above=0)
+    observation_scale: Literal["stock", "unit"] = option(
+        "stock, or unit: divided by (2.4, 2, 0.21, 2)"
+    )
+
+
+class CartPole(Physics):
+    """Balancing with a force of -10 N or +10 N."""
+
+    base_id, stock_id, stock_dt = "CartPole", "CartPole-v1", 0.02
+    action_space = Discrete(2)
+    reward_bounds = (1.0, 1.0)
+    angle_limit = 12 * 2 * math.pi / 360
+    position_limit = 2.4
+    unit_scale_O = np.array([2.4, 2.0, 0.21, 2.0])
+
+    def __init__(self, options: Any, dt: float):
+        super().__init__(options, dt)
+        high = np.array([2 * self.position_limit, np.inf, 2 * self.angle_limit, np.inf])
+        if options.observation_scale == "unit":
+            high = high / self.unit_scale_O
+        self.observation_space = symmetric_box(*high)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        return rng.uniform(low=-0.05, high=0.05, size=(4,))
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        x, x_dot, theta, theta_dot = state_SB
+        mass_pole, mass, half_length = 0.1, 0.1 + 1.0, 0.5
+        pole_moment = mass_pole * half_length
+        force = 20.0 * action_B - 10.0
+        cos, sin = np.cos(theta), np.sin(theta)
+        temp = (force + pole_moment * np.square(theta_dot) * sin) / mass
+        theta_acc = (9.8 * sin - cos * temp) / (
+            half_length * (4.0 / 3.0 - mass_pole * np.square(cos) / mass)
+        )
+        x_acc = temp - pole_moment * theta_acc * cos / mass
+        rate_SB = np.empty_like(state_SB)
+        rate_SB[0], rate_SB[1], rate_SB[2], rate_SB[3] = x_dot, x_acc, theta_dot, theta_acc
+        next_SB = state_SB + self.dt * rate_SB
+        fallen_B = np.abs(next_SB[0]) > self.position_limit
+        fallen_B |= np.abs(next_SB[2]) > self.angle_limit
+        return next_SB, np.ones(x.shape), fallen_B
+
+    def observe(self, state_SB: Array) -> Array:
+        if self.options.observation_scale == "unit":
+            state_SB = state_SB / self.unit_scale_O[:, None]
+        return np.ascontiguousarray(state_SB.T, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class AcrobotOptions:
+    native_dt: float = option("step of the stock environment", unit="s", above=0)
+    time_limit_seconds: float | None = option("episode length; null = endless", unit="s", above=0)
+
+
+def acrobot_rates(state_SB: Array, torque_B: Array) -> Array:
+    """d/dt of (theta1, theta2, theta1', theta2'): unit masses, lengths and moments of inertia.
+
+    Factors of one are left out. `float_power` and not `**2`: it rounds as upstream's scalar
+    power does, and the system is chaotic enough to show the difference.
+    """
+    angle_3B = np.empty((3, state_SB.shape[1]))
+    np.add(state_SB[0], state_SB[1], out=angle_3B[0])
+    angle_3B[1] = state_SB[0]
+    angle_3B[:2] -= np.pi / 2.0
+    angle_3B[2] = state_SB[1]
+    cos12, cos1, cos2 = np.cos(angle_3B)
+    sin2 = np.sin(state_SB[1])
+    dtheta1, dtheta2 = state_SB[2], state_SB[3]
+    square1, square2 = np.float_power(state_SB[2:], 2.0)
+    d1 = 0.25 + (1.25 + cos2) + 1.0 + 1.0
+    d2 = 0.25 + 0.5 * cos2 + 1.0
+    phi2 = 0.5 * 9.8 * cos12
+    phi1 = -0.5 * square2 * sin2 - dtheta2 * dtheta1 * sin2 + 1.5 * 9.8 * cos1 + phi2
+    rate_SB = np.empty_like(state_SB)
+    rate_SB[:2] = state_SB[2:]
+    rate_SB[3] = (torque_B + d2 / d1 * phi1 - 0.5 * square1 * sin2 - phi2) / (
+        1.25 - np.float_power(d2, 2.0) / d1
+    )
+    rate_SB[2] = -(d2 * rate_SB[3] + phi1) / d1
+    return rate_SB
+
+
+class Acrobot(Physics):
+    """Swing the free end above the goal line with a torque of -1, 0 or 1 between the links."""
+
+    base_id, stock_id, stock_dt = "Acrobot", "Acrobot-v1", 0.2
+    observation_space = symmetric_box(1.0, 1.0, 1.0, 1.0, 4 * np.pi, 9 * np.pi)
+    action_space = Discrete(3)
+    reward_bounds = (-1.0, 0.0)
+    speed_limit_2 = np.array([[4 * np.pi], [9 * np.pi]])
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        start_S = rng.uniform(low=-0.1, high=0.1, size=(4,)).astype(np.float32)
+        return start_S.astype(np.float64)  # float32 values, as upstream starts with
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        torque_B = action_B - 1.0
+        dt, half = self.dt, self.dt / 2.0
+        k1 = acrobot_rates(state_SB, torque_B)
+        k2 = acrobot_rates(state_SB + half * k1, torque_B)
+        k3 = acrobot_rates(state_SB + half * k2, torque_B)
+        k4 = acrobot_rates(state_SB + dt * k3, torque_B)
+        next_SB = state_SB + dt / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
+        angle_2B = next_SB[:2]
+        while np.count_nonzero(beyond := angle_2B > np.pi):
+            angle_2B -= np.where(beyond, 2 * np.pi, 0.0)
+        while np.count_nonzero(beyond := angle_2B < -np.pi):
+            angle_2B += np.where(beyond, 2 * np.pi, 0.0)
+        next_SB[2:] = np.minimum(np.maximum(next_SB[2:], -self.speed_limit_2), self.speed_limit_2)
+        goal_B = -np.cos(next_SB[0]) - np.cos(next_SB[1] + next_SB[0]) > 1.0
+        return next_SB, goal_B - 1.0, goal_B
+
+    def observe(self, state_SB: Array) -> Array:
+        obs_BO = np.empty((state_SB.shape[1], 6), dtype=np.float32)
+        obs_BO[:, 0:4:2] = np.cos(state_SB[:2]).T
+        obs_BO[:, 1:4:2] = np.sin(state_SB[:2]).T
+        obs_BO[:, 4:] = state_SB[2:].T
+        return obs_BO
+
+    def observe_start(self, state_SB: Array) -> Array:
+        return self.observe(state_SB.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class MountainCarOptions:
+    native_dt: float = option("step of the stock environment", unit="time units", above=0)
+    time_limit_seconds: float | None = option(
+        "episode length; null = endless", unit="time units", above=0
+    )
+
+
+MOUNTAIN_AXES = (Axis("position", -1.2, 0.6), Axis("velocity", -0.07, 0.07))
+
+
+def draw_car(rng: np.random.Generator) -> Array:
+    return np.array([rng.uniform(low=-0.6, high=-0.4), 0.0])
+
+
+def observe_car(state_SB: Array) -> Array:
+    return np.ascontiguousarray(state_SB.T, dtype=np.float32)
+
+
+class MountainCar(Physics):
+    """An underpowered car in a valley, push left, coast or push right; one step is one unit."""
+
+    base_id, stock_id, stock_dt = "MountainCar", "MountainCar-v0", 1.0
+    phase_axes = MOUNTAIN_AXES
+    observation_space = Box(
+        np.array([-1.2, -0.07], np.float32), np.array([0.6, 0.07], np.float32), dtype=np.float32
+    )
+    action_space = Discrete(3)
+    reward_bounds = (-1.0, -1.0)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        return draw_car(rng)
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        position, velocity = state_SB
+        push = (action_B - 1) * 0.001 + np.cos(3 * position) * -0.0025
+        next_SB = np.empty_like(state_SB)
+        velocity = np.minimum(np.maximum(velocity + self.dt * push, -0.07), 0.07)
+        position = np.minimum(np.maximum(position + self.dt * velocity, -1.2), 0.6)
+        next_SB[0] = position
+        next_SB[1] = np.where((position == -1.2) & (velocity < 0), 0.0, velocity)
+        goal_B = (position >= 0.5) & (next_SB[1] >= 0)
+        return next_SB, np.full(position.shape, -1.0), goal_B
+
+    def observe(self, state_SB: Array) -> Array:
+        return observe_car(state_SB)
+
+
+@dataclass(frozen=True)
+class MountainCarContinuousOptions:
+    native_dt: float = option("step of the stock environment", unit="time units", above=0)
+    time_limit_seconds: float | None = option(
+        "episode length; null = endless", unit="time units", above=0
+    )
+    lump: Literal["kept", "vanishing"] = option(
+        "the 100 at the goal: kept = the same share of the return at every dt, vanishing = 100 dt"
+    )
+
+
+class MountainCarContinuous(Physics):
+    """The car with a force in [-1, 1].
+
+    Upstream stores its state in float32. So does this class at the stock step, where it is
+    then upstream's to the last bit; at other steps the state is float64, because increments
+    shrink with dt and float32 would swallow them.
+    """
+
+    base_id, stock_id, stock_dt = "MountainCarContinuous", "MountainCarContinuous-v0", 1.0
+    phase_axes = MOUNTAIN_AXES
+    observation_space, action_space = MountainCar.observation_space, UNIT_ACTION
+    bounds = (np.float32(-1.2), np.float32(0.6), np.float32(0.07), np.float32(0.45))
+
+    def __init__(self, options: Any, dt: float):
+        super().__init__(options, dt)
+        self.lump = 100.0 * (self.stock_dt / self.dt if options.lump == "kept" else 1.0)
+        self.reward_bounds = (-0.1, self.lump)
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        return draw_car(rng)
+
+    def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
+        position, velocity = state_SB
+        left, right, fastest, goal = (float(b) for b in self.bounds)
+        force = np.minimum(np.maximum(action_B[:, 0], -1), 1)
+        if self.dt == self.stock_dt:
+            push = self._stock_push(position, force)
+            velocity = (velocity + push).astype(np.float32).astype(np.float64)
+        else:
+            push = force * 0.0015 - 0.0025 * np.cos(3 * position)
+            velocity = velocity + self.dt * push
+        velocity = np.minimum(np.maximum(velocity, -fastest), fastest)
+        position = np.minimum(np.maximum(position + self.dt * velocity, left), right)
+        if self.dt == self.stock_dt:
+            position = position.astype(np.float32).astype(np.float64)
+        next_SB = np.empty_like(state_SB)
+        next_SB[0] = position
+        next_SB[1] = np.where((position == left) & (velocity < 0), 0.0, velocity)
+        goal_B = (position >= goal) & (next_SB[1] >= 0)
+        effort_B = action_B[:, 0].astype(np.float64)
+        return next_SB, self.lump * goal_B - effort_B * effort_B * 0.1, goal_B
+
+    def _stock_push(self, position: Array, force: Array) -> Array:
+        """The increment in upstream's mixed precision.
+
+        A position that float32 can hold went through upstream's float32 state; another one is
+        fresh from a reset.
+        """
+        position32 = position.astype(np.float32)
+        slope = np.where(position32 == position, (3 * position32).astype(np.float64), 3 * position)
+        pull = (0.0025 * np.cos(slope)).astype(np.float32)
+        return force * np.float32(0.0015) - pull
+
+    def observe(self, state_SB: Array) -> Array:
+        return observe_car(state_SB)

@@ -1,0 +1,79 @@
+"""Evaluate a saved policy: `python evaluate.py run=<folder> episodes=64 json=true`.
+
+Everything is read from the run folder; by default the best checkpoint plays the episodes of the
+training-time evaluation again and gives the same numbers. Exit codes as in train.py.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from configs.compose import compose_evaluate, evaluation_config, help_text
+from rlkit.options import ConfigError
+
+VIDEO_FPS = 30.0
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluates as the command line says; returns the exit code."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text("evaluate", []))
+        return 0
+    request = compose_evaluate(arguments)
+    record = evaluate(request)
+    if request["json"]:
+        print(json.dumps(record))
+    else:
+        width = max(map(len, record))
+        print("\n".join(f"{k:<{width}}  {v}" for k, v in record.items()))
+    return 0
+
+
+def evaluate(request: dict[str, Any]) -> dict[str, Any]:
+    """Plays the episodes; returns one record with the keys of eval.jsonl."""
+    folder = Path(request["run"])
+    config = evaluation_config(folder, request)
+
+    from configs import build
+    from rlkit.run.checkpoint import load_checkpoint
+    from rlkit.run.evaluation import summary
+    from rlkit.run.video import write_video
+    from rlkit.seeding import one_thread, seed_everything
+
+    which, video = request["checkpoint"], request["video"]
+    files, manifest = load_checkpoint(folder / "checkpoints", which, only=["agent"])
+    one_thread()
+    seeds = seed_everything(config["seed"])
+    settings = config["evaluation"]
+    num_envs = min(settings["num_envs"], settings["episodes"])
+    envs = build.make_envs(config, num_envs, render_mode="rgb_array" if video else None)
+    agent = build.make_agent(config, envs, seeds["noise"])
+    agent.load_state_dict(files["agent"])
+    play = build.make_evaluator(
+        agent,
+        envs,
+        settings["episodes"],
+        settings["seed"],
+        video_fps=VIDEO_FPS if video else None,
+        explore=not request["deterministic"],
+    )
+    result = play()
+    counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
+    record = {k: manifest["metadata"].get(k) for k in counters} | summary(result, envs)
+    (folder / "evaluations.jsonl").open("a").write(
+        json.dumps({"request": request, "result": record}) + "\n"
+    )
+    if video:
+        name = f"{which}_seed{settings['seed']}.mp4"
+        path = write_video(folder / "videos" / name, result.frames, result.frames_per_second)
+        print(f"video: {path}")
+    return record
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ConfigError as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        sys.exit(2)

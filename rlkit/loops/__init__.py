@@ -1,0 +1,1 @@
+"""Loops: how experience and learning alternate. One per kind of learner."""

@@ -1,0 +1,1 @@
+"""Networks: plain modules whose shapes are given by their caller."""

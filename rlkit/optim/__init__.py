@@ -1,0 +1,1 @@
+"""Optimisers on flat parameter vectors, and the laws that scale them with dt."""

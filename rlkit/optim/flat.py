@@ -1,0 +1,64 @@
+"""All parameters of a module as views of one vector, so that a step is a few operations."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from rlkit.types import Tree
+
+
+class Optimizer(Protocol):
+    """The verbs of torch's optimisers that are used here."""
+
+    def step(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class FlatParameters:
+    """Moves a module's parameters into one vector and steps an optimiser on it.
+
+    The module keeps its names and `state_dict`; loading one writes through the views. Build it
+    after the module is on its device; a later `.to(device)` would break the views.
+
+    Args:
+        module: whose parameters are to be trained.
+        make_optimizer: called with the vector.
+    """
+
+    def __init__(
+        self, module: nn.Module, make_optimizer: Callable[[nn.Parameter], Optimizer]
+    ):
+        self.parameters = list(module.parameters())
+        self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
+        offset = 0
+        for p in self.parameters:
+            p.data = self.vector.data[offset : offset + p.numel()].view_as(p)
+            offset += p.numel()
+        self.optimizer = make_optimizer(self.vector)
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Holds ∂loss until `step`, so that several networks move from the same point."""
+        grads = torch.autograd.grad(loss, self.parameters)
+        self.vector.grad = torch.cat([g.reshape(-1) for g in grads])
+
+    def step(self) -> None:
+        """Descends the gradient of the last `differentiate`."""
+        self.optimizer.step()
+
+    def get_state(self) -> Tree:
+        return self.optimizer.state_dict()
+
+    def set_state(self, state: Tree) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+@torch.no_grad()
+def blend(target: nn.Module, source: nn.Module, tau: float) -> None:
+    """Moves a copy: target ← τ target + (1 - τ) source."""
+    for t, s in zip(target.parameters(), source.parameters(), strict=True):
+        t.lerp_(s, 1 - tau)

@@ -1,0 +1,1 @@
+"""Experience replay in preallocated arrays."""

@@ -1,0 +1,74 @@
+"""Progress of a run on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+
+class Progress:
+    """Shows env steps, simulated seconds, the last return, speed and time left.
+
+    Args:
+        total_steps: env steps of the whole run.
+        start_steps: env steps a resumed run begins with.
+        interval_seconds: plain lines, besides those with a new return, are this far apart.
+        stream: where to write; standard output belongs to results.
+        clock: seconds from any origin.
+    """
+
+    def __init__(
+        self,
+        total_steps: int,
+        *,
+        start_steps: int = 0,
+        interval_seconds: float = 10.0,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._stream = stream or sys.stderr
+        self._total_steps, self._start_steps = total_steps, start_steps
+        self._interval_seconds, self._clock = interval_seconds, clock
+        self._start_seconds = self._last_line_seconds = clock()
+        self._return = ""
+        self._bar = None
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total_steps,
+                initial=start_steps,
+                unit=" steps",
+                unit_scale=True,
+                dynamic_ncols=True,
+                file=self._stream,
+            )
+
+    def update(
+        self, env_steps: int, *, sim_seconds: float, return_mean: float | None = None
+    ) -> None:
+        """Reports where the run is; give `return_mean` right after an evaluation."""
+        if return_mean is not None:
+            self._return = f", return {return_mean:.4g}"
+        text = f"{sim_seconds:,.6g} s simulated{self._return}"
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(env_steps - self._bar.n)
+            return
+        now = self._clock()
+        if return_mean is None and now - self._last_line_seconds < self._interval_seconds:
+            return
+        self._last_line_seconds = now
+        speed = (env_steps - self._start_steps) / max(now - self._start_seconds, 1e-9)
+        left = (self._total_steps - env_steps) / speed if speed > 0 else float("nan")
+        print(
+            f"{env_steps:,} of {self._total_steps:,} env steps, {text},"
+            f" {speed:,.0f} steps/s, {left:,.0f} s left",
+            file=self._stream,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Leaves the bar as it is and ends its line."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,68 @@
+"""Tuples that cross module borders, and the legend of shapes.
+
+T time, B batch or parallel environments, O observation, A action, H features or hidden units.
+Time comes first: `obs_TBO`. `dt` is in seconds, rewards are rates (per second),
+`start` marks the first input of an episode, `terminated` and `truncated` its two kinds of end.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+State = tuple[Tensor, ...]
+
+
+class Spaces(NamedTuple):
+    """What an agent may know of its environment."""
+
+    obs_shape: tuple[int, ...]
+    action_size: int
+    """Components of a continuous action, each in [-1, 1], or number of discrete actions."""
+    discrete: bool
+    dt: float
+    """Seconds from one decision to the next."""
+    num_envs: int
+    reward_bounds: tuple[float, float] | None = None
+    """Smallest and largest reward rate, if the environment declares them."""
+
+
+class Windows(NamedTuple):
+    """B windows of T consecutive steps that never cross a reset; T = 1 without memory.
+
+    `obs` holds T + 1 observations: the last is what followed the last step, one dt later, and is
+    the true final observation where the episode ended there.
+    """
+
+    obs_TBO: Tensor
+    """(T + 1, B, …)"""
+    action_TBA: Tensor
+    """(T, B, A) float, or (T, B) int64 for discrete actions"""
+    reward_TB: Tensor
+    """reward rate"""
+    terminated_TB: Tensor
+    """1.0 where the MDP ended; time limits do not count"""
+    state: State
+    """memory state before the first observation, batch first"""
+
+
+class Transition(NamedTuple):
+    """One step of all environments, as the runner hands it on."""
+
+    obs_BO: Tensor
+    action_BA: Tensor
+    reward_B: Tensor
+    terminated_B: Tensor
+    next_obs_BO: Tensor
+    """One dt later; the true final observation where an episode ended."""
+    start_B: Tensor
+    state: State
+
+
+Tree = dict[str, Any]
+"""Nested dictionaries of tensors, arrays and plain values: what a checkpoint can hold."""
+
+Metrics = dict[str, Tensor]
+"""Tag → zero-dimensional tensor; turned into floats only when logged."""
+
+Device = torch.device
