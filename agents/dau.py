@@ -10,10 +10,10 @@ Step sizes are O(dt) (`rlkit.optim.dt_scaling`), exploration is an Ornstein-Uhle
 added to the action (continuous) or to Abar(s, .) before the argmax (discrete).
 r is reward per second, gamma the discount per second, dt in seconds.
 
-Differs from the paper: Algorithms 4 and 5 print V(s) where the target needs V(s'). RMSprop starts
-warm. Time limits bootstrap. V(s') is kept within [r_min, r_max]/(-ln gamma) where the environment
-declares bounds. The `fast` values count updates and storage in physical time; `preset=paper` is
-the thesis' schedule.
+Differs from the paper: Algorithms 4 and 5 print V(s) where the target needs V(s'). RMSprop
+starts warm and the policy's last weights start small. Time limits bootstrap. V(s') is kept within
+[r_min, r_max]/(-ln gamma) where the environment declares bounds. The `fast` values count updates
+and storage in physical time; `preset=paper` is the thesis' schedule.
 """
 
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class DAU(Agent):
             self.advantage = MLP(H, o.hidden_sizes, A)
         else:
             self.advantage = MLP(H + A, o.hidden_sizes, 1)
-            self.policy = MLP(H, o.hidden_sizes, A, tanh=True)
+            self.policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
         self.target_value = MLP(H, o.hidden_sizes, 1) if o.tau > 0 else self.value
         blend(self.target_value, self.value, 0.0)
 

@@ -8,9 +8,9 @@
 The baseline of DAU: same networks, noise, replay and schedule. `scaling=continuous_time` scales
 rewards and step sizes with dt, `stock` freezes both at `reference_dt` (the thesis' "unscaled").
 
-Differs from the paper: Algorithm 6 prints Q'(s, .) where the target needs s'. RMSprop starts warm.
-Time limits bootstrap. Q' is kept within its possible range where the environment declares reward
-bounds.
+Differs from the paper: Algorithm 6 prints Q'(s, .) where the target needs s'. RMSprop starts warm
+and the policy's last weights start small. Time limits bootstrap. Q' is kept within its possible
+range where the environment declares reward bounds.
 """
 
 from dataclasses import dataclass
@@ -72,11 +72,11 @@ class DDPG(Agent):
 
         A = spaces.action_size
         self.q = MLP(H + A, o.hidden_sizes, 1)
-        self.policy = MLP(H, o.hidden_sizes, A, tanh=True)
+        self.policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
         self.target_q, self.target_policy = self.q, self.policy
         if o.tau > 0:
             self.target_q = MLP(H + A, o.hidden_sizes, 1)
-            self.target_policy = MLP(H, o.hidden_sizes, A, tanh=True)
+            self.target_policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
             self.move_targets(0.0)
 
         horizon = law.horizon_updates(o.moment_horizon_seconds)

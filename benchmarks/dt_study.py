@@ -214,7 +214,10 @@ def report():
             f" {sum(t >= -8 for t in tops)}/{len(tops)} | {np.median([w for _, w in runs]):.0f} |"
         )
     lines += ["", "## Longer at dt = 0.002", ""]
-    lines += ["| agent | env | at 16 s | at 32 s | last three before 48 s |", "|---|---|---|---|---|"]
+    lines += [
+        "| agent | env | at 16 s | at 32 s | last three before 48 s |",
+        "|---|---|---|---|---|",
+    ]
     groups = defaultdict(list)
     for key, curve in curves(rows, "long").items():
         groups[key.env, key.agent].append(curve)

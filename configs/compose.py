@@ -117,7 +117,8 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
     if preset is not None:
         words.append(f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], preset)}")
-    config = _hydra("train", words + [_text(o) for o in values])
+    words += [_text(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
+    config = _hydra("train", words) | {"preset": preset}
     _check_groups(config)
     _check_run(config, {o.key_or_group.partition(".")[0] for o in values})
     return config

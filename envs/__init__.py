@@ -42,8 +42,8 @@ ENVS = Registry(
         "acrobot": "envs.classic:Acrobot",
         "cartpole": "envs.classic:CartPole",
         "gym": "envs.gym:Gym",
-        "mountain_car": "envs.classic:MountainCar",
-        "mountain_car_continuous": "envs.classic:MountainCarContinuous",
+        "mountain_car": "envs.mountain_car:MountainCar",
+        "mountain_car_continuous": "envs.mountain_car:MountainCarContinuous",
         "pendulum": "envs.classic:Pendulum",
         "pendulum_two_torque": "envs.classic:PendulumTwoTorque",
     },
@@ -75,7 +75,7 @@ def default_options(name: str) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     values = yaml.safe_load(path.read_text()) or {}
     return {k: v for k, v in values.items() if k not in ("name", "dt")}

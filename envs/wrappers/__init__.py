@@ -35,7 +35,7 @@ class WrapperOptions:
     normalize: bool = option("running normalisation of observations, done by the agent")
 
 
-def _transforms(env: Any, options: WrapperOptions) -> "list[Any]":
+def _transforms(options: WrapperOptions) -> list[Any]:
     """Builders of the transforms that are switched on, innermost first."""
     from functools import partial
 
@@ -44,9 +44,7 @@ def _transforms(env: Any, options: WrapperOptions) -> "list[Any]":
         from envs.wrappers.velocity_mask import VelocityMask
 
         chosen.append(
-            partial(
-                VelocityMask, mode=options.velocity_mask_mode, indices=options.velocity_indices
-            )
+            partial(VelocityMask, mode=options.velocity_mask_mode, indices=options.velocity_indices)
         )
     if options.observation_noise > 0:
         from envs.wrappers.observation_noise import ObservationNoise
@@ -59,15 +57,13 @@ def _transforms(env: Any, options: WrapperOptions) -> "list[Any]":
     if options.frame_stack > 1:
         from envs.wrappers.frame_stack import FrameStack
 
-        chosen.append(
-            partial(FrameStack, frames=options.frame_stack, pad=options.frame_stack_pad)
-        )
+        chosen.append(partial(FrameStack, frames=options.frame_stack, pad=options.frame_stack_pad))
     return chosen
 
 
 def wrap_vector(envs: "VectorEnv", options: WrapperOptions) -> "VectorEnv":
     """Applies the observation wrappers that are switched on to a vector environment."""
-    chosen = _transforms(envs, options)
+    chosen = _transforms(options)
     if not chosen:
         return envs
     from envs.wrappers.transform import EnvFacts, VectorTransform
@@ -80,7 +76,7 @@ def wrap_vector(envs: "VectorEnv", options: WrapperOptions) -> "VectorEnv":
 
 def wrap_single(env: "gymnasium.Env", options: WrapperOptions) -> "gymnasium.Env":
     """Applies the observation wrappers that are switched on to a single environment."""
-    chosen = _transforms(env, options)
+    chosen = _transforms(options)
     if not chosen:
         return env
     from envs.wrappers.transform import EnvFacts, SingleTransform

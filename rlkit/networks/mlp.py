@@ -27,17 +27,26 @@ class MLP(nn.Module):
         hidden_sizes: width of each hidden layer.
         output_size: width of the output.
         tanh: squash the output to (-1, 1).
+        output_scale: factor on the initial weights of the last layer; policies start near zero
+            with 0.1 (as Lillicrap et al., 2016, do), instead of saturated in random corners.
     """
 
     def __init__(
-        self, input_size: int, hidden_sizes: Sequence[int], output_size: int, tanh: bool = False
+        self,
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        output_size: int,
+        tanh: bool = False,
+        output_scale: float = 1.0,
     ):
         super().__init__()
         sizes = [input_size, *hidden_sizes, output_size]
         self.linears = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.norms = nn.ModuleList(nn.LayerNorm(h, eps=EPS) for h in hidden_sizes)
         self.tanh = tanh
-        nn.init.zeros_(self.linears[-1].bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.linears[-1].bias.zero_()  # type: ignore[operator, union-attr]
+            self.linears[-1].weight.mul_(output_scale)  # type: ignore[operator, union-attr]
 
     def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
         """Maps x (…, input_size) to (…, output_size).

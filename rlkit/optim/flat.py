@@ -30,9 +30,7 @@ class FlatParameters:
         make_optimizer: called with the vector.
     """
 
-    def __init__(
-        self, module: nn.Module, make_optimizer: Callable[[nn.Parameter], Optimizer]
-    ):
+    def __init__(self, module: nn.Module, make_optimizer: Callable[[nn.Parameter], Optimizer]):
         self.parameters = list(module.parameters())
         self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
         offset = 0

@@ -12,7 +12,7 @@ DTS = [0.05, 0.02, 0.01, 0.005, 0.002]
 KAPPA, SIGMA, LAG_SECONDS = 7.5, 1.5, 0.1
 
 
-def process(dt: float, entries: int = 60_000, seed: int = 3) -> OrnsteinUhlenbeck:
+def process(dt: float, entries: int = 20_000, seed: int = 3) -> OrnsteinUhlenbeck:
     return OrnsteinUhlenbeck((entries, 1), dt, KAPPA, SIGMA, generator(seed))
 
 

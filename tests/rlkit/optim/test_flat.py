@@ -7,12 +7,20 @@ from torch import nn
 from rlkit.networks.mlp import MLP
 from rlkit.optim.flat import FlatParameters, blend
 from rlkit.optim.rmsprop import RMSprop
+from tests.reference import PlainRMSprop, sequential, weights_of
 
 
-def build(seed: int = 0, lr: float = 0.1) -> tuple[MLP, FlatParameters]:
+@pytest.fixture(autouse=True)
+def double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def build(seed: int = 0, make=lambda p: RMSprop(p, 0.1, 0.9)) -> tuple[MLP, FlatParameters]:
     torch.manual_seed(seed)
     mlp = MLP(3, (5, 4), 2)
-    return mlp, FlatParameters(mlp, lambda p: RMSprop(p, lr, 0.9))
+    return mlp, FlatParameters(mlp, make)
 
 
 def test_names_shapes_and_values_stay():
@@ -39,18 +47,15 @@ def test_the_module_sees_what_the_vector_holds_and_back():
 
 def test_a_step_is_the_step_of_each_parameter():
     mlp, flat = build()
-    torch.manual_seed(0)
-    plain = MLP(3, (5, 4), 2)
-    optimizer = RMSprop(plain.parameters(), 0.1, 0.9)
+    plain = sequential(mlp)
+    optimizer = PlainRMSprop(plain, 0.1, 0.9)
     x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
     for _ in range(3):
         flat.differentiate(mlp(x).square().mean())
         flat.step()
-        optimizer.zero_grad()
-        plain(x).square().mean().backward()
-        optimizer.step()
-    for p, q in zip(mlp.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=0, atol=1e-7)
+        optimizer.step(torch.autograd.grad(plain(x).square().mean(), weights_of(plain)))
+    for p, q in zip(mlp.parameters(), weights_of(plain), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=1e-12)
 
 
 def test_several_networks_move_from_the_same_point():
@@ -70,8 +75,13 @@ def test_several_networks_move_from_the_same_point():
     assert not torch.equal(flat_a.vector.detach(), before)
 
 
-def test_state_continues_in_another_instance_and_leaves_the_first_alone():
-    (a, flat_a), (b, flat_b) = build(seed=1), build(seed=2)
+@pytest.mark.parametrize(
+    "make",
+    [lambda p: RMSprop(p, 0.1, 0.9), lambda p: torch.optim.Adam([p], 0.1)],
+    ids=["rmsprop", "adam"],
+)
+def test_a_loaded_state_continues_apart_from_its_source(make):
+    (a, flat_a), (b, flat_b) = build(1, make), build(2, make)
     x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
 
     def learn(mlp, flat, n):

@@ -9,18 +9,17 @@ from rlkit.options import ConfigError
 
 
 def built(options, horizon_updates=50.0):
-    return make_optimizer(options, 0.03, horizon_updates)([torch.nn.Parameter(torch.zeros(2))])
+    return make_optimizer(options, 0.03, horizon_updates)(torch.nn.Parameter(torch.zeros(2)))
 
 
 def test_rmsprop_averages_over_the_horizon():
     optimizer = built({"name": "rmsprop", "eps": 1e-7})
-    (group,) = optimizer.param_groups
     assert isinstance(optimizer, RMSprop)
-    assert (group["lr"], group["alpha"], group["eps"]) == (0.03, 0.98, 1e-7)
+    assert (optimizer.lr, optimizer.alpha, optimizer.eps) == (0.03, 0.98, 1e-7)
 
 
 def test_a_horizon_under_one_update_is_the_sign_of_the_gradient():
-    assert built({"name": "rmsprop", "eps": 0.0}, 0.3).param_groups[0]["alpha"] == 0
+    assert built({"name": "rmsprop", "eps": 0.0}, 0.3).alpha == 0
 
 
 def test_adam():

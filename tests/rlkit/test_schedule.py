@@ -1,0 +1,47 @@
+"""Schedules: physical time becomes vector steps."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from rlkit.schedule import BlockSchedule
+
+
+def options(schedule: str, **changes):
+    values = {
+        "schedule": schedule,
+        "block_seconds": 0.1,
+        "updates_per_second": 500,
+        "store_every_seconds": 0.02,
+        "block_steps": 10,
+        "updates_per_block": 50,
+    }
+    return SimpleNamespace(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("dt", "block_steps", "updates_per_step", "store_every_steps"),
+    [(0.05, 2, 25, 1), (0.02, 5, 10, 1), (0.01, 10, 5, 2), (0.002, 50, 1, 10), (0.3, 1, 150, 1)],
+)
+def test_physical(dt, block_steps, updates_per_step, store_every_steps):
+    schedule = BlockSchedule.of(options("physical"), dt)
+    assert schedule.block_steps == block_steps
+    assert schedule.updates_per_step == pytest.approx(updates_per_step, rel=1e-14)
+    assert schedule.store_every_steps == store_every_steps
+
+
+@pytest.mark.parametrize("dt", [0.05, 0.002])
+def test_steps_count_the_same_at_every_dt(dt):
+    schedule = BlockSchedule.of(options("steps", store_every_seconds=0.0), dt)
+    assert schedule == BlockSchedule(10, 5.0, 1)
+
+
+@pytest.mark.parametrize("dt", [0.05, 0.02, 0.01, 0.005, 0.002, 0.0005])
+def test_a_second_of_simulation_costs_the_same_updates_at_every_dt(dt):
+    schedule = BlockSchedule.of(options("physical"), dt)
+    assert [schedule.updates_due(round(s / dt)) for s in (1, 7, 16)] == [500, 3500, 8000]
+
+
+def test_fractions_of_an_update_wait():
+    schedule = BlockSchedule(1, 0.3, 1)
+    assert [schedule.updates_due(n) for n in range(11)] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3]

@@ -1,0 +1,135 @@
+"""Resumed = uninterrupted, and two runs of one command are the same, to the last bit."""
+
+import json
+import warnings
+
+import pytest
+import torch
+
+import train
+from configs.compose import compose_train, resume_train
+from rlkit.options import ConfigError
+from rlkit.run.checkpoint import load_checkpoint
+from rlkit.run.session import Session
+
+CASES = {
+    "dau": "agent=dau env=pendulum dt=0.01",
+    "dau-discrete-target": "agent=dau env=pendulum_two_torque dt=0.02 agent.tau=0.5",
+    "dau-wrapped": "agent=dau env=pendulum wrappers.velocity_mask=true wrappers.frame_stack=3"
+    " wrappers.observation_noise=0.1 wrappers.previous_action=true wrappers.normalize=true",
+    "ddpg": "agent=ddpg env=pendulum dt=0.01 agent.tau=0.9 optimizer=adam",
+    "dqn": "agent=dqn env=cartpole dt=0.01",
+    "dqn-gym": "agent=dqn env=gym env.id=CartPole-v1",
+}
+SMALL = (
+    "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
+    " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"
+    " env.time_limit_seconds=0.5 log_every_seconds=0.1"
+)
+
+
+def config_of(words, tmp_path):
+    return compose_train([*SMALL.split(), *words.split(), f"outputs={tmp_path}"])
+
+
+def flat(tree, prefix=""):
+    """Leaves of a checkpoint by path."""
+    if isinstance(tree, dict):
+        return {k: v for n, t in tree.items() for k, v in flat(t, f"{prefix}/{n}").items()}
+    if isinstance(tree, list | tuple):
+        return {k: v for n, t in enumerate(tree) for k, v in flat(t, f"{prefix}/{n}").items()}
+    return {prefix: tree}
+
+
+def assert_same_run(a, b):
+    """Same weights, optimisers, replay, RNG, environments, metrics and evaluations."""
+    for which in ("last", "best"):
+        left, right = (flat(load_checkpoint(f / "checkpoints", which)[0]) for f in (a, b))
+        assert left.keys() == right.keys()
+        for key, value in left.items():
+            if key.endswith(("wall_seconds", "_bytes")):  # lines hold wall times of varying length
+                continue
+            same = (
+                torch.equal(value, right[key])
+                if isinstance(value, torch.Tensor)
+                else (value == right[key])
+            )
+            assert same if isinstance(same, bool) else same.all(), f"{which}{key} differs"
+    for name in ("metrics", "eval"):
+        lines = [
+            [json.loads(x) for x in (f / f"{name}.jsonl").read_text().splitlines()] for f in (a, b)
+        ]
+        for record in lines[0] + lines[1]:
+            record.pop("wall_seconds")
+        assert lines[0] == lines[1], name
+        assert len(lines[0]) >= 3
+
+
+@pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
+    whole = train.train(config_of(words, tmp_path))
+    original, blocks = Session._after_block, 0
+
+    def killed(self, loop, metrics):
+        nonlocal blocks
+        original(self, loop, metrics)
+        blocks += 1
+        if blocks == 8:  # of 12: after the second checkpoint, in the middle of an interval
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "_after_block", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config_of(words, tmp_path))
+    (cut,) = (p.parent for p in tmp_path.rglob("config.json") if p.parent != whole)
+    assert train.train(resume_train(cut, []), cut) == cut
+    assert_same_run(whole, cut)
+
+
+def test_two_runs_of_one_command_are_equal_and_another_seed_is_not(tmp_path):
+    a, b, c = (
+        train.train(config_of(f"agent=dau env=pendulum dt=0.02 seed={s}", tmp_path))
+        for s in (3, 3, 4)
+    )
+    assert_same_run(a, b)
+    sums = [
+        json.loads((f / "checkpoints/best/manifest.json").read_text())["files"]["agent"]["sha256"]
+        for f in (a, b, c)
+    ]
+    assert sums[0] == sums[1] != sums[2]
+
+
+def test_longer_budget_continues_as_if_it_had_been_given_at_first(tmp_path):
+    words = "agent=dau env=pendulum dt=0.02"
+    short = train.train(config_of(words, tmp_path))
+    config = resume_train(short, [f"resume={short}", "sim_seconds=2.4"])
+    train.train(config, short)
+    long = config_of(f"{words} sim_seconds=2.4 evaluation.count=6 checkpoint.count=8", tmp_path)
+    assert_same_run(train.train(long), short)
+
+
+def test_damaged_checkpoint_is_refused_and_the_one_before_is_used(tmp_path):
+    words = "agent=dau env=pendulum dt=0.02"
+    whole, damaged = (train.train(config_of(words, tmp_path)) for _ in range(2))
+    newest = max((damaged / "checkpoints").glob("step_*"))
+    file = newest / "training.pt"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.warns(UserWarning, match="using .* instead"):
+        train.train(resume_train(damaged, []), damaged)
+    assert_same_run(whole, damaged)
+
+
+def test_folder_without_a_valid_checkpoint(tmp_path):
+    folder = train.train(config_of("agent=dau env=pendulum checkpoint.count=0", tmp_path))
+    before = sorted(p.name for p in folder.rglob("*"))
+    with warnings.catch_warnings(), pytest.raises(ConfigError, match="no valid checkpoint"):
+        train.train(resume_train(folder, []), folder)
+    assert sorted(p.name for p in folder.rglob("*")) == before
+
+
+def test_resume_takes_only_a_budget(tmp_path):
+    folder = train.train(config_of("agent=dau env=pendulum", tmp_path))
+    with pytest.raises(ConfigError, match=r"agent\.tau cannot be given"):
+        resume_train(folder, [f"resume={folder}", "agent.tau=0.5"])
