@@ -10,6 +10,7 @@ from rlkit.memory.base import Memory
 from rlkit.noise import OrnsteinUhlenbeck
 from rlkit.normalization import RunningNormalizer
 from rlkit.optim.flat import FlatParameters
+from rlkit.schedule import BlockSchedule
 from rlkit.types import Metrics, Spaces, State, Transition, Tree, Windows
 
 
@@ -31,11 +32,15 @@ class Agent(nn.Module):
     Attributes:
         loop: the loop that runs it.
         actions: the kind of action spaces it can control.
+        options: its own options, as declared.
+        schedule: how acting and learning alternate.
         batch_size: windows per update.
     """
 
     loop: ClassVar[str]
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
+    options: Any
+    schedule: BlockSchedule
     batch_size: int
     noise: OrnsteinUhlenbeck
     optimizers: dict[str, FlatParameters]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -116,7 +115,9 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     words = [_text(o) for o in groups]
     preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
     if preset is not None:
-        words.append(f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], preset)}")
+        words.append(
+            f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], str(preset))}"
+        )
     words += [_text(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
     config = _hydra("train", words) | {"preset": preset}
     _check_groups(config)
@@ -213,7 +214,7 @@ def _preset(agent: str, name: str) -> str:
     allowed = choices(f"preset/{agent}")
     if name not in allowed:
         raise ConfigError(
-            f"unknown preset '{name}' of agent {agent}{nearest(str(name), allowed)}"
+            f"unknown preset '{name}' of agent {agent}{nearest(name, allowed)}"
             f" (allowed: {', '.join(allowed)})"
         )
     return name
@@ -227,8 +228,6 @@ def _check_key(key: str, known: Mapping[str, Any]) -> None:
         if not isinstance(node, Mapping):
             raise ConfigError(f"unknown key {key}: {prefix} holds one value")
         if part not in node:
-            if parts[0] == "budget" and part in BUDGETS:
-                return
             group = known.get(parts[0])
             name = group.get("name") if isinstance(group, Mapping) else None
             file = f"configs/{parts[0]}/{name}.yaml" if name else "configs/train.yaml"
@@ -244,7 +243,7 @@ def _hydra(name: str, words: list[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(FOLDER), version_base="1.3"):
             composed = OmegaConf.to_container(compose(name, words), resolve=True)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(" ".join(str(error).split())) from None
     assert isinstance(composed, dict)
     return {str(k): v for k, v in composed.items()}

@@ -45,8 +45,8 @@ class MLP(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(h, eps=EPS) for h in hidden_sizes)
         self.tanh = tanh
         with torch.no_grad():
-            self.linears[-1].bias.zero_()  # type: ignore[operator, union-attr]
-            self.linears[-1].weight.mul_(output_scale)  # type: ignore[operator, union-attr]
+            self.linears[-1].bias.zero_()  # type: ignore[operator]
+            self.linears[-1].weight.mul_(output_scale)  # type: ignore[operator]
 
     def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
         """Maps x (…, input_size) to (…, output_size).
@@ -95,15 +95,15 @@ def _forward(x: Tensor, weights: Sequence[Tensor], tanh: bool) -> tuple[Tensor, 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, tanh: bool, *weights: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, tanh: bool, *weights: Tensor) -> Tensor:
         y, tape = _forward(x, weights, tanh)
         ctx.tanh, ctx.num_tape = tanh, len(tape)
         ctx.save_for_backward(*tape, *weights)
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         tape, weights = saved[: ctx.num_tape], saved[ctx.num_tape :]
         train = ctx.needs_input_grad[-1]

@@ -1,0 +1,154 @@
+"""The commands of the README, run as a user runs them, and their answers to mistakes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["preset=smoke", "sim_seconds=0.4"]
+
+
+def run(*words, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def readme_commands(script):
+    """`script.py …` lines of the README, without comments."""
+    text = (ROOT / "README.md").read_text()
+    return [m.split("#")[0].split() for m in re.findall(rf"^python ({script}\.py .*)", text, re.M)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("outputs")
+    words = ["train.py", "agent=dau", "env=pendulum", "dt=0.01", "env.time_limit_seconds=1"]
+    done = run(*words, *SMALL, f"outputs={outputs}")
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("run: ")
+    return Path(last.removeprefix("run: "))
+
+
+@pytest.mark.parametrize("words", readme_commands("train"), ids=" ".join)
+def test_readme_train_commands(words, tmp_path):
+    words = [w for w in words if not w.startswith("num_envs=")]
+    if any(w.startswith("resume=") for w in words):
+        first = run(*["train.py", "agent=dau", "env=pendulum"], *SMALL, f"outputs={tmp_path}")
+        words = [w.replace("<folder>", first.stdout.split()[-1]) for w in words]
+        words = [w.replace("sim_seconds=32", "sim_seconds=0.8") for w in words]
+    elif "--help" not in words:
+        words += [*SMALL, f"outputs={tmp_path}"]
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_run_folder_contract(trained):
+    names = {p.name for p in trained.iterdir()}
+    assert {"config.json", "manifest.json", "metrics.jsonl", "eval.jsonl"} <= names
+    assert {"checkpoints", "plots"} <= names
+    assert any("tfevents" in n for n in names)
+    assert {p.name for p in (trained / "plots").glob("*.png")} == {
+        "learning_curve.png",
+        "phase_plane.png",
+    }
+    record = json.loads((trained / "eval.jsonl").read_text().splitlines()[-1])
+    assert list(record) == [
+        *("env_steps", "sim_seconds", "updates", "wall_seconds", "episodes"),
+        *("return_mean", "return_std", "return_iqm", "stock_return_mean", "length_mean"),
+    ]
+    assert record["stock_return_mean"] == pytest.approx(record["return_mean"] / 0.05)
+
+
+def test_evaluate_reproduces_the_best_evaluation_of_training(trained):
+    records = [json.loads(x) for x in (trained / "eval.jsonl").read_text().splitlines()]
+    best = max(records, key=lambda r: r["return_mean"])
+    done = run("evaluate.py", f"run={trained}", "json=true")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == pytest.approx(best, abs=0)
+
+
+def test_evaluate_with_other_episodes_noise_and_video(trained):
+    words = "episodes=2 seed=9 dt=0.02 deterministic=false observation_noise=0.1 video=true"
+    done = run("evaluate.py", f"run={trained}", *words.split(), "checkpoint=last")
+    assert done.returncode == 0, done.stderr
+    assert "return_mean" in done.stdout
+    assert [p.suffix for p in (trained / "videos").iterdir()] == [".mp4"]
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate"])
+def test_help_names_every_key_without_torch(script):
+    code = (
+        "import sys, runpy; sys.argv = ['x', '--help']\n"
+        f"try: runpy.run_path('{script}.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "=" in done.stdout
+    assert "checkpoint" in done.stdout
+
+
+MISTAKES = {
+    "agent=duu": "did you mean 'dau'",
+    "agent.lr_valu=0.1": "did you mean agent.lr_value",
+    "lr=0.1": "unknown key lr",
+    "agent.lr_value=fast": "must be a number above 0",
+    "agent.lr_value.x=1": "holds one value",
+    "agent.hidden_sizes=[a]": "whole numbers",
+    "agent.tau=2": "number in [0, 1]",
+    "env_steps=10 updates=5": "env_steps=10 and updates=5",
+    "budget.updates=5": "sim_seconds=16 and updates=5",
+    "dt=-1": "above 0",
+    "dt=fast": "must be a number",
+    "dt=0.003": "time limit",
+    "sim_seconds=0.001": "shorter than one step",
+    "agent=dqn env=pendulum": "agents that fit: dau, ddpg",
+    "agent=ddpg env=cartpole": "agents that fit: dau, dqn",
+    "env=gym env.id=LunarLander-v9": "did you mean 'LunarLander-v3'",
+    "env=gym env.id=MountainCar-v0 dt=0.5": "dt",
+    "preset=papr": "did you mean 'paper'",
+    "memory=gru": "allowed: none",
+    "optimizer.eps=small": "must be a number",
+    "wrappers.velocity_mask=3": "true or false",
+    "resume=/nowhere": "no run folder",
+    "agent": "write key=value",
+    "+x=1": "write key=value for a known key",
+    "seed=1,2": "one run takes one",
+    "dt=${nothing}": "nothing",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_one_sentence_and_writes_nothing(words, tmp_path):
+    done = run("train.py", f"outputs={tmp_path}", *words.split())
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("train.py: ")
+    assert MISTAKES[words] in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluate_mistakes(trained, tmp_path):
+    (tmp_path / "config.json").write_text((trained / "config.json").read_text())
+    cases = {
+        "": "which run",
+        f"run={trained} episods=3": "did you mean episodes",
+        "run=/nowhere": "no run folder",
+        f"run={tmp_path}": "no valid checkpoint",
+        f"run={trained} checkpoint=77": "step 77",
+        f"run={trained} dt=0.003": "time limit",
+    }
+    for words, expected in cases.items():
+        done = run("evaluate.py", *words.split())
+        assert done.returncode == 2, words
+        (line,) = done.stderr.splitlines()
+        assert expected in line
+    assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
