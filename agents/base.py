@@ -112,11 +112,15 @@ class Agent(nn.Module):
 def bootstrap_bounds(
     enabled: bool, spaces: Spaces, step_seconds: float, discount: float
 ) -> tuple[float, float] | None:
-    """Smallest and largest possible value, Σ γ^(k·dt)·r·dt, where reward bounds are declared."""
+    """Smallest and largest possible value, Σ γ^(k·dt)·r·dt, where reward bounds are declared.
+
+    Zero is always possible: an episode may be about to end.
+    """
     if not enabled or spaces.reward_bounds is None:
         return None
     low, high = spaces.reward_bounds
-    return low * step_seconds / (1 - discount), high * step_seconds / (1 - discount)
+    horizon = step_seconds / (1 - discount)
+    return min(low * horizon, 0.0), max(high * horizon, 0.0)
 
 
 def bounded(value: Tensor, bounds: tuple[float, float] | None) -> Tensor:

@@ -126,9 +126,10 @@ class DAU(Agent):
             abar = self.advantage(torch.cat((s.expand(2, *s.shape), pair), -1)).squeeze(-1)
             advantage = abar[0] - abar[1]
         dq_dt = (value + dt * advantage - target).detach() / dt
+        mean_dq_dt = dq_dt / dq_dt.numel()
 
-        self.optimizers["value"].differentiate((dq_dt * value).mean())
-        self.optimizers["advantage"].differentiate((dq_dt * advantage).mean())
+        self.optimizers["value"].differentiate(value, mean_dq_dt)
+        self.optimizers["advantage"].differentiate(advantage, mean_dq_dt)
         if not self.discrete:
             best = self.advantage(torch.cat((s, greedy), -1), frozen=True)
             self.optimizers["policy"].differentiate(-best.mean())

@@ -73,7 +73,7 @@ class Constant(Probe):
     V = dt / (1 - γ^dt)
     """
 
-    terminal_step, limit_steps = None, 6
+    terminal_step, limit_steps = None, 3
 
     def reward(self, level):
         return np.ones(self.num_envs)

@@ -22,8 +22,11 @@ _relu_backward = torch.ops.aten.threshold_backward
 class MLP(nn.Module):
     """Weights as torch's nn.Linear draws them; the last bias starts at zero.
 
+    All weights are one parameter, `weights`: per hidden layer W (out, in), b, LayerNorm gain and
+    bias, then the last W, b. An optimiser step on it is a few operations.
+
     Args:
-        input_size: width of the input; a second input is concatenated, see `forward`.
+        input_size: width of the input.
         hidden_sizes: width of each hidden layer.
         output_size: width of the output.
         tanh: squash the output to (-1, 1).
@@ -40,13 +43,16 @@ class MLP(nn.Module):
         output_scale: float = 1.0,
     ):
         super().__init__()
-        sizes = [input_size, *hidden_sizes, output_size]
-        self.linears = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
-        self.norms = nn.ModuleList(nn.LayerNorm(h, eps=EPS) for h in hidden_sizes)
+        drawn: list[Tensor] = []
+        for i, o in pairwise([input_size, *hidden_sizes]):
+            linear = nn.Linear(i, o)
+            drawn += [linear.weight, linear.bias, torch.ones(o), torch.zeros(o)]
+        last = nn.Linear([input_size, *hidden_sizes][-1], output_size)
+        drawn += [output_scale * last.weight, torch.zeros(output_size)]
+        self.shapes = [w.shape for w in drawn]
+        self.weights = nn.Parameter(torch.cat([w.detach().reshape(-1) for w in drawn]))
         self.tanh = tanh
-        with torch.no_grad():
-            self.linears[-1].bias.zero_()  # type: ignore[operator]
-            self.linears[-1].weight.mul_(output_scale)  # type: ignore[operator]
+        self._views: tuple[int, list[Tensor]] = (0, [])
 
     def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
         """Maps x (…, input_size) to (…, output_size).
@@ -55,39 +61,35 @@ class MLP(nn.Module):
             x: input with any leading axes.
             frozen: let gradients reach x but not the weights (half the cost of a backward).
         """
-        weights = self._weights()
-        if not torch.is_grad_enabled():
-            return _forward(x.reshape(-1, x.shape[-1]), weights, self.tanh)[0].view(
-                *x.shape[:-1], -1
-            )
-        if frozen:
-            weights = [w.detach() for w in weights]
-        y: Tensor = _Fused.apply(x.reshape(-1, x.shape[-1]), self.tanh, *weights)
-        return y.view(*x.shape[:-1], -1)
+        x_NI = x.reshape(-1, x.shape[-1])
+        if torch.is_grad_enabled():
+            weights = self.weights.detach() if frozen else self.weights
+            y_NO: Tensor = _Fused.apply(x_NI, weights, self.layers(), self.tanh)
+        else:
+            y_NO, _ = _forward(x_NI, self.layers(), self.tanh)
+        return y_NO.view(*x.shape[:-1], -1)
 
-    def _weights(self) -> list[Tensor]:
-        """Per hidden layer W, b, LayerNorm gain, LayerNorm bias; then the last W, b."""
-        found = self.__dict__.get("_weight_list")
-        if found is None:
-            found = []
-            for linear, norm in zip(self.linears[:-1], self.norms, strict=True):
-                found += [linear.weight, linear.bias, norm.weight, norm.bias]
-            found += [self.linears[-1].weight, self.linears[-1].bias]
-            self.__dict__["_weight_list"] = found  # looked up thousands of times a second
-        return found
+    def layers(self) -> list[Tensor]:
+        """The weights by layer, as views without gradient."""
+        address = self.weights.data_ptr()
+        if self._views[0] != address:  # first use, or moved to another device or precision
+            pieces = self.weights.detach().split([s.numel() for s in self.shapes])
+            views = [p.view(s) for p, s in zip(pieces, self.shapes, strict=True)]
+            self._views = (address, views)
+        return self._views[1]
 
 
-def _forward(x: Tensor, weights: Sequence[Tensor], tanh: bool) -> tuple[Tensor, list[Tensor]]:
-    """The output, and per hidden layer (input, pre-norm, mean, 1/std, output) for the backward."""
+def _forward(x: Tensor, layers: list[Tensor], tanh: bool) -> tuple[Tensor, list[Tensor]]:
+    """The output, and what the backward needs: per hidden layer x, pre-norm a, mean, 1/std, h."""
     tape: list[Tensor] = []
-    for i in range(0, len(weights) - 2, 4):
-        w, b, gain, bias = weights[i : i + 4]
+    for i in range(0, len(layers) - 2, 4):
+        w, b, gain, bias = layers[i : i + 4]
         a = torch.addmm(b, x, w.t())
-        normed, mean, rstd = torch.native_layer_norm(a, (a.shape[-1],), gain, bias, EPS)
-        h = normed.relu_()
+        h, mean, rstd = torch.native_layer_norm(a, (a.shape[-1],), gain, bias, EPS)
+        h = h.relu_()
         tape += [x, a, mean, rstd, h]
         x = h
-    y = torch.addmm(weights[-1], x, weights[-2].t())
+    y = torch.addmm(layers[-1], x, layers[-2].t())
     if tanh:
         y = y.tanh_()
     return y, [*tape, x, y]
@@ -95,34 +97,34 @@ def _forward(x: Tensor, weights: Sequence[Tensor], tanh: bool) -> tuple[Tensor, 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, tanh: bool, *weights: Tensor) -> Tensor:
-        y, tape = _forward(x, weights, tanh)
-        ctx.tanh, ctx.num_tape = tanh, len(tape)
-        ctx.save_for_backward(*tape, *weights)
+    def forward(ctx: Any, x: Tensor, weights: Tensor, layers: list[Tensor], tanh: bool) -> Tensor:
+        y, tape = _forward(x, layers, tanh)
+        ctx.num_tape, ctx.tanh = len(tape), tanh
+        ctx.save_for_backward(*tape, *layers)  # autograd notices if they change before backward
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        tape, weights = saved[: ctx.num_tape], saved[ctx.num_tape :]
-        train = ctx.needs_input_grad[-1]
-        grads: list[Tensor | None] = [None] * len(weights)
+        *tape, x, y = ctx.saved_tensors[: ctx.num_tape]
+        layers = ctx.saved_tensors[ctx.num_tape :]
+        into_x, into_weights = ctx.needs_input_grad[:2]
+        grads: list[Tensor] = []
         if ctx.tanh:
-            dy = dy * (1 - tape[-1].square())
-        if train:
-            grads[-2], grads[-1] = torch.mm(dy.t(), tape[-2]), dy.sum(0)
-        dh = torch.mm(dy, weights[-2])
-        for i in range(len(weights) - 6, -1, -4):
+            dy = dy * (1 - y.square())
+        if into_weights:
+            grads = [torch.mm(dy.t(), x), dy.sum(0)]
+        dh = torch.mm(dy, layers[-2])
+        for i in range(len(layers) - 6, -1, -4):
             x, a, mean, rstd, h = tape[i // 4 * 5 : i // 4 * 5 + 5]
-            w, _, gain, bias = weights[i : i + 4]
-            dh = _relu_backward(dh, h, 0)
-            mask = [True, train, train]
+            w, _, gain, bias = layers[i : i + 4]
+            mask = [True, into_weights, into_weights]
             da, d_gain, d_bias = _layer_norm_backward(
-                dh, a, (a.shape[-1],), mean, rstd, gain, bias, mask
+                _relu_backward(dh, h, 0), a, (a.shape[-1],), mean, rstd, gain, bias, mask
             )
-            if train:
-                grads[i : i + 4] = [torch.mm(da.t(), x), da.sum(0), d_gain, d_bias]
-            if i > 0 or ctx.needs_input_grad[0]:
+            if into_weights:
+                grads = [torch.mm(da.t(), x), da.sum(0), d_gain, d_bias, *grads]
+            if i > 0 or into_x:
                 dh = torch.mm(da, w)
-        return dh if ctx.needs_input_grad[0] else None, None, *grads
+        d_weights = torch.cat([g.reshape(-1) for g in grads]) if into_weights else None
+        return dh if into_x else None, d_weights, None, None

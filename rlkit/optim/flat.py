@@ -32,17 +32,25 @@ class FlatParameters:
 
     def __init__(self, module: nn.Module, make_optimizer: Callable[[nn.Parameter], Optimizer]):
         self.parameters = list(module.parameters())
-        self.vector = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in self.parameters]))
-        offset = 0
-        for p in self.parameters:
-            p.data = self.vector.data[offset : offset + p.numel()].view_as(p)
-            offset += p.numel()
+        if len(self.parameters) == 1 and self.parameters[0].dim() == 1:
+            self.vector = self.parameters[0]
+        else:
+            flat = [p.detach().reshape(-1) for p in self.parameters]
+            self.vector = nn.Parameter(torch.cat(flat))
+            pieces = self.vector.data.split([f.numel() for f in flat])
+            for p, piece in zip(self.parameters, pieces, strict=True):
+                p.data = piece.view_as(p)
         self.optimizer = make_optimizer(self.vector)
 
-    def differentiate(self, loss: Tensor) -> None:
-        """Holds ∂loss until `step`, so that several networks move from the same point."""
-        grads = torch.autograd.grad(loss, self.parameters)
-        self.vector.grad = torch.cat([g.reshape(-1) for g in grads])
+    def differentiate(self, output: Tensor, weight: Tensor | None = None) -> None:
+        """Holds Σ weight · ∂output until `step`, so that several networks move from one point.
+
+        Args:
+            output: what depends on the parameters.
+            weight: as `output`; not needed for a scalar loss.
+        """
+        grads = torch.autograd.grad(output, self.parameters, weight)
+        self.vector.grad = torch.cat([g.reshape(-1) for g in grads]) if grads[1:] else grads[0]
 
     def step(self) -> None:
         """Descends the gradient of the last `differentiate`."""
