@@ -12,6 +12,7 @@ from rlkit.memory.base import Memory
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.runner import VectorRunner, as_numpy_actor
+from rlkit.schedule import BlockSchedule
 from rlkit.seeding import generator
 from rlkit.types import Spaces
 
@@ -98,7 +99,7 @@ def make_evaluator(
     )
 
 
-def resolve_intervals(config: Mapping[str, Any], schedule: Any) -> dict[str, Any]:
+def resolve_intervals(config: Mapping[str, Any], schedule: BlockSchedule) -> dict[str, Any]:
     """Budget and intervals in vector steps; kept in config.json, so that a resumed run has them."""
     B, dt = config["num_envs"], config["dt"]
     if config["env_steps"] is not None:

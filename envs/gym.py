@@ -85,8 +85,8 @@ class Gym:
         env: gymnasium.Env = Replay(build)
         if action_repeat > 1:
             env = ActionRepeat(env, action_repeat)
-        dt = dt * action_repeat
-        return GymEnv(PhysicalTimeLimit(env, limit_seconds, dt), dt, stock_dt)
+        outer_dt = dt * action_repeat  # `build` reads dt again when a state is restored
+        return GymEnv(PhysicalTimeLimit(env, limit_seconds, outer_dt), outer_dt, stock_dt)
 
 
 def _make(options: GymOptions, render_mode: str | None) -> gymnasium.Env:

@@ -1,4 +1,4 @@
-"""What the environment tests share: stock vectors, actions that end episodes, two exactness probes."""
+"""What the environment tests share: stock vectors and actions that end episodes."""
 
 import gymnasium
 import numpy as np

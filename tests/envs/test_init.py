@@ -31,7 +31,10 @@ def test_yaml_and_declaration_agree():
 
 
 def test_importing_envs_imports_no_torch():
-    program = "import sys, envs; envs.make_vector_env('cartpole', num_envs=2); assert 'torch' not in sys.modules"
+    program = (
+        "import sys, envs; envs.make_vector_env('cartpole', num_envs=2);"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=envs.CONFIGS.parent)
 
 

@@ -1,0 +1,47 @@
+"""The appended action and reward."""
+
+import numpy as np
+import pytest
+
+from envs import ConfigError, make_vector_env
+from envs.wrappers.previous_action import PreviousAction
+from envs.wrappers.transform import EnvFacts
+
+CHOSEN = {"previous_action": True}
+
+
+def test_discrete_actions_come_one_hot_with_the_reward():
+    envs = make_vector_env("acrobot", num_envs=3, wrappers=CHOSEN)
+    obs_BO, _ = envs.reset(seed=0)
+    assert obs_BO.shape == (3, 6 + 3 + 1)
+    assert not obs_BO[:, 6:].any()
+    obs_BO, reward_B, *_ = envs.step(np.array([2, 0, 1]))
+    np.testing.assert_array_equal(obs_BO[:, 6:], [[0, 0, 1, -1], [1, 0, 0, -1], [0, 1, 0, -1]])
+    np.testing.assert_array_equal(reward_B, -1)
+
+
+def test_continuous_actions_come_as_they_are():
+    envs = make_vector_env("pendulum", num_envs=4, wrappers=CHOSEN)
+    envs.reset(seed=0)
+    action_BA = envs.action_space.sample()
+    obs_BO, reward_B, *_ = envs.step(action_BA)
+    np.testing.assert_array_equal(obs_BO[:, 3:4], action_BA)
+    np.testing.assert_array_equal(obs_BO[:, 4], reward_B.astype(np.float32))
+
+
+def test_final_observation_holds_the_last_action_and_the_next_episode_none():
+    envs = make_vector_env("pendulum", num_envs=2, wrappers=CHOSEN)
+    envs.reset(seed=0, options={"elapsed_steps": np.array([199, 0])})
+    obs_BO, reward_B, _, truncated_B, infos = envs.step(np.full((2, 1), 0.5, np.float32))
+    assert list(truncated_B) == [True, False]
+    assert infos["final_obs"][0, 3] == 0.5
+    assert infos["final_obs"][0, 4] == np.float32(reward_B[0])
+    assert not obs_BO[0, 3:].any()
+    np.testing.assert_array_equal(obs_BO[1], infos["final_obs"][1])
+
+
+def test_images_are_refused():
+    facts = EnvFacts.of_vector(make_vector_env("cartpole", num_envs=2))
+    image = type(facts.observation_space)(0, 1, (8, 8, 3), np.float32)
+    with pytest.raises(ConfigError, match="flat observation"):
+        PreviousAction(facts._replace(observation_space=image))
