@@ -26,7 +26,7 @@ from agents.base import Agent, Parts, action_level, bootstrap_bounds, bounded
 from rlkit.networks.mlp import MLP
 from rlkit.noise import OrnsteinUhlenbeck
 from rlkit.optim.dt_scaling import TimeScaling
-from rlkit.optim.flat import FlatParameters, blend
+from rlkit.optim.flat import FlatParameters, blend, descend
 from rlkit.optim.make import make_optimizer
 from rlkit.options import option
 from rlkit.schedule import BlockSchedule
@@ -128,19 +128,18 @@ class DAU(Agent):
         dq_dt = (value + dt * advantage - target).detach() / dt
         mean_dq_dt = dq_dt / dq_dt.numel()
 
-        self.optimizers["value"].differentiate(value, mean_dq_dt)
-        self.optimizers["advantage"].differentiate(advantage, mean_dq_dt)
+        o = self.optimizers
+        terms = [(o["value"], value, mean_dq_dt), (o["advantage"], advantage, mean_dq_dt)]
         if not self.discrete:
-            best = self.advantage(torch.cat((s, greedy), -1), frozen=True)
-            self.optimizers["policy"].differentiate(-best.mean())
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+            best = self.advantage(torch.cat((s, greedy), -1), frozen=True).squeeze(-1)
+            terms.append((o["policy"], best, torch.full_like(best, -1 / best.numel())))
+        descend(terms)
         if self.target_value is not self.value:
             blend(self.target_value, self.value, self.options.tau)
         return {
-            "train/residual_per_second": dq_dt.abs().mean(),
-            "train/value": value.detach().mean(),
-            "train/advantage": advantage.detach().mean(),
+            "train/residual_per_second": dq_dt.abs(),
+            "train/value": value.detach(),
+            "train/advantage": advantage.detach(),
         }
 
     @torch.no_grad()

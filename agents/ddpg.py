@@ -23,7 +23,7 @@ from agents.base import Agent, Parts, bootstrap_bounds, bounded
 from rlkit.networks.mlp import MLP
 from rlkit.noise import OrnsteinUhlenbeck
 from rlkit.optim.dt_scaling import TimeScaling
-from rlkit.optim.flat import FlatParameters, blend
+from rlkit.optim.flat import FlatParameters, blend, descend
 from rlkit.optim.make import make_optimizer
 from rlkit.options import option
 from rlkit.schedule import BlockSchedule
@@ -111,17 +111,17 @@ class DDPG(Agent):
             y = batch.reward_TB * self.dt
             y += (1 - batch.terminated_TB) * self.discount * bounded(next_q, self.bounds)
         q = self.q(torch.cat((s, batch.action_TBA), -1)).squeeze(-1)
-        best = self.q(torch.cat((s, self.policy(s)), -1), frozen=True)
+        best = self.q(torch.cat((s, self.policy(s)), -1), frozen=True).squeeze(-1)
+        residual = q.detach() - y
 
-        self.optimizers["q"].differentiate(0.5 * (q - y).square().mean())
-        self.optimizers["policy"].differentiate(-best.mean())
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+        uphill = torch.full_like(best, -1 / best.numel())
+        o = self.optimizers
+        descend([(o["q"], q, residual / residual.numel()), (o["policy"], best, uphill)])
         if self.target_q is not self.q:
             self.move_targets(self.options.tau)
         return {
-            "train/residual_per_second": (q.detach() - y).abs().mean() / self.dt,
-            "train/value": q.detach().mean(),
+            "train/residual_per_second": residual.abs() / self.dt,
+            "train/value": q.detach(),
         }
 
     @torch.no_grad()

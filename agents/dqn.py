@@ -23,7 +23,7 @@ from agents.base import Agent, Parts, action_level, bootstrap_bounds, bounded
 from rlkit.networks.mlp import MLP
 from rlkit.noise import OrnsteinUhlenbeck
 from rlkit.optim.dt_scaling import TimeScaling
-from rlkit.optim.flat import FlatParameters, blend
+from rlkit.optim.flat import FlatParameters, blend, descend
 from rlkit.optim.make import make_optimizer
 from rlkit.options import option
 from rlkit.schedule import BlockSchedule
@@ -95,14 +95,14 @@ class DQN(Agent):
             y = batch.reward_TB * self.dt
             y += (1 - batch.terminated_TB) * self.discount * next_q
         q = self.q(s).gather(-1, batch.action_TBA.unsqueeze(-1)).squeeze(-1)
+        residual = q.detach() - y
 
-        self.optimizers["q"].differentiate(0.5 * (q - y).square().mean())
-        self.optimizers["q"].step()
+        descend([(self.optimizers["q"], q, residual / residual.numel())])
         if self.target_q is not self.q:
             blend(self.target_q, self.q, self.options.tau)
         return {
-            "train/residual_per_second": (q.detach() - y).abs().mean() / self.dt,
-            "train/value": q.detach().mean(),
+            "train/residual_per_second": residual.abs() / self.dt,
+            "train/value": q.detach(),
         }
 
     @torch.no_grad()

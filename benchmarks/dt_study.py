@@ -3,7 +3,8 @@
     python benchmarks/dt_study.py [search] [study] [long] [report]        (default: all four)
 
 search   the same small grid over learning rates for every agent, at dt = 0.002, on seeds of its own
-study    the best cell of each agent, and the thesis' unscaled setting, over dt, on fresh seeds
+study    over dt, on fresh seeds: DAU as shipped, the best cell of each baseline, and the baselines in
+         the thesis' unscaled setting
 long     three times the simulated time at dt = 0.002
 report   benchmarks/results/dt_study.md and .png from the CSV
 
@@ -55,6 +56,7 @@ def jobs(stage, rows):
             yield stage, agent, env, 0.002, seed, words, 16
     best = best_cells(rows)
     for (agent, env), words in best.items():
+        words = "" if agent == "dau" else words
         if stage == "study":
             for dt, seed in itertools.product(DTS, STUDY_SEEDS):
                 yield stage, agent, env, dt, seed, words, 16
@@ -83,7 +85,7 @@ def run(job):
     import train
     from configs.compose import compose_train
 
-    stage, agent, env, dt, seed, words, seconds = job
+    _, agent, env, dt, seed, words, seconds = job
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as outputs:
         config = compose_train(
@@ -105,8 +107,7 @@ def run(job):
     wall = round(time.perf_counter() - started, 2)
     records = [json.loads(line) for line in lines]
     return [
-        [stage, agent, env, dt, seed, words, r["sim_seconds"], r["updates"]]
-        + [round(r["return_mean"], 4), wall]
+        [*job[:6], r["sim_seconds"], r["updates"], round(r["return_mean"], 4), wall]
         for r in records
     ]
 
@@ -131,8 +132,10 @@ def read_rows():
 
 def key_of(row):
     return Key(
-        (row["stage"], row["agent"], row["env"], float(row["dt"]), int(row["seed"]))
-        + (row["overrides"],)
+        (
+            *(row["stage"], row["agent"], row["env"]),
+            *(float(row["dt"]), int(row["seed"]), row["overrides"]),
+        )
     )
 
 

@@ -125,7 +125,7 @@ class Published(Plain):
         loss.mean().backward(retain_graph=True)
         value_optimizer.step()
         advantage_optimizer.step()
-        gain = self.q(s, self.policy(s))
+        gain = self.q(s, best)
         policy_optimizer.zero_grad()
         (-gain).mean().backward()
         policy_optimizer.step()

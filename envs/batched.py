@@ -27,6 +27,9 @@ from envs.physics import (
 from rlkit.options import ConfigError
 
 
+_ONE = np.array(1)  # spares the conversion of a Python number in every step
+
+
 class BatchedEnv(VectorEnv):
     """B copies of one physics, advanced by array arithmetic.
 
@@ -58,6 +61,7 @@ class BatchedEnv(VectorEnv):
         self.dt, self.stock_dt = physics.dt * action_repeat, physics.stock_dt
         self.base_id, self.reward_bounds = physics.base_id, physics.reward_bounds
         self.limit_steps = limit_steps(physics, self.dt)
+        self._limit = np.array(self.limit_steps)
         self.autoreset_mode, self.render_mode = autoreset_mode, checked_mode(render_mode)
         self.metadata = {
             "render_modes": ["rgb_array"],
@@ -115,8 +119,8 @@ class BatchedEnv(VectorEnv):
                 self.physics, self.action_repeat, self._state_SB, action_B
             )
         self._state_SB = state_SB
-        self._elapsed_B += 1
-        truncated_B = self._elapsed_B >= self.limit_steps
+        self._elapsed_B += _ONE
+        truncated_B = self._elapsed_B >= self._limit
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             return self._next_step(reward_B, terminated_B, truncated_B)
         obs_BO = self.physics.observe(state_SB)
@@ -124,7 +128,7 @@ class BatchedEnv(VectorEnv):
         if not np.count_nonzero(ended_B):
             return obs_BO, reward_B, terminated_B, truncated_B, {}
         infos = {"final_obs": obs_BO.copy(), "_final_obs": ended_B}
-        rows = np.flatnonzero(ended_B)
+        (rows,) = ended_B.nonzero()
         obs_BO[rows] = self._restart(rows)
         return obs_BO, reward_B, terminated_B, truncated_B, infos
 
@@ -144,10 +148,10 @@ class BatchedEnv(VectorEnv):
     def _restart(self, rows: Array) -> Array:
         assert self._state_SB is not None
         draw, rngs = self.physics.draw, self._rngs
-        start_SK = np.stack([draw(rngs[i]) for i in rows], axis=1)
-        self._state_SB[:, rows] = start_SK
+        start_KS = np.array([draw(rngs[i]) for i in rows.tolist()])
+        self._state_SB.T[rows] = start_KS
         self._elapsed_B[rows] = 0
-        return self.physics.observe_start(start_SK)
+        return self.physics.observe_start(start_KS.T)
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to go on bit for bit, as plain data."""

@@ -20,6 +20,10 @@ from gymnasium.spaces import Box, Discrete
 from envs.physics import Array, Axis, Physics
 from rlkit.options import option
 
+QUARTER, HALF, ONE, WEIGHT = (np.array(c) for c in (0.25, 0.5, 1.0, 9.8))
+# arrays without dimension: a Python float would be converted anew in every operation, which at
+# 64 copies costs as much again as the multiplication
+
 UNIT_ACTION = Box(-1.0, 1.0, (1,), np.float32)
 
 
@@ -132,10 +136,15 @@ class CartPole(Physics):
     reward_bounds = (1.0, 1.0)
     angle_limit = 12 * 2 * math.pi / 360
     position_limit = 2.4
+    limits_21 = np.array([[position_limit], [angle_limit]])
+    force_of_action = np.array([-10.0, 10.0])
+    mass_pole, mass, half_length = np.array(0.1), np.array(0.1 + 1.0), HALF
+    pole_moment, four_thirds = np.array(0.1 * 0.5), np.array(4.0 / 3.0)
     unit_scale_O = np.array([2.4, 2.0, 0.21, 2.0])
 
     def __init__(self, options: Any, dt: float):
         super().__init__(options, dt)
+        self.step_seconds = np.array(self.dt)
         high = np.array([2 * self.position_limit, np.inf, 2 * self.angle_limit, np.inf])
         if options.observation_scale == "unit":
             high = high / self.unit_scale_O
@@ -145,22 +154,36 @@ class CartPole(Physics):
         return rng.uniform(low=-0.05, high=0.05, size=(4,))
 
     def step(self, state_SB: Array, action_B: Array) -> tuple[Array, Array, Array]:
-        x, x_dot, theta, theta_dot = state_SB
-        mass_pole, mass, half_length = 0.1, 0.1 + 1.0, 0.5
-        pole_moment = mass_pole * half_length
-        force = 20.0 * action_B - 10.0
+        _, _, theta, theta_dot = state_SB
+        mass, mass_pole, pole_moment = self.mass, self.mass_pole, self.pole_moment
         cos, sin = np.cos(theta), np.sin(theta)
-        temp = (force + pole_moment * np.square(theta_dot) * sin) / mass
-        theta_acc = (9.8 * sin - cos * temp) / (
-            half_length * (4.0 / 3.0 - mass_pole * np.square(cos) / mass)
-        )
-        x_acc = temp - pole_moment * theta_acc * cos / mass
-        rate_SB = np.empty_like(state_SB)
-        rate_SB[0], rate_SB[1], rate_SB[2], rate_SB[3] = x_dot, x_acc, theta_dot, theta_acc
-        next_SB = state_SB + self.dt * rate_SB
-        fallen_B = np.abs(next_SB[0]) > self.position_limit
-        fallen_B |= np.abs(next_SB[2]) > self.angle_limit
-        return next_SB, np.ones(x.shape), fallen_B
+        # (force + pole_moment * theta_dot**2 * sin) / mass
+        temp = np.square(theta_dot)
+        temp *= pole_moment
+        temp *= sin
+        temp += self.force_of_action.take(action_B)
+        temp /= mass
+        # half_length * (4/3 - mass_pole * cos**2 / mass)
+        inertia = np.square(cos)
+        inertia *= mass_pole
+        inertia /= mass
+        np.subtract(self.four_thirds, inertia, out=inertia)
+        inertia *= self.half_length
+        next_SB = np.empty_like(state_SB)  # holds the rates first
+        next_SB[0::2] = state_SB[1::2]
+        theta_acc = np.multiply(WEIGHT, sin, out=next_SB[3])
+        theta_acc -= cos * temp
+        theta_acc /= inertia
+        # x_acc = temp - pole_moment * theta_acc * cos / mass
+        cos *= pole_moment * theta_acc
+        cos /= mass
+        np.subtract(temp, cos, out=next_SB[1])
+        next_SB *= self.step_seconds
+        next_SB += state_SB
+        beyond_2B = np.abs(next_SB[0::2]) > self.limits_21
+        reward_B = np.empty_like(temp)
+        reward_B.fill(1.0)
+        return next_SB, reward_B, beyond_2B[0] | beyond_2B[1]
 
     def observe(self, state_SB: Array) -> Array:
         if self.options.observation_scale == "unit":
@@ -174,31 +197,56 @@ class AcrobotOptions:
     time_limit_seconds: float | None = option("episode length; null = endless", unit="s", above=0)
 
 
+FIVE_QUARTERS, HALF_TURN = np.array(1.25), np.array(np.pi / 2.0)
+ACROBOT_WEIGHTS = np.array([[0.5 * 9.8], [1.5 * 9.8]])
+
+
 def acrobot_rates(state_SB: Array, torque_B: Array) -> Array:
     """d/dt of (theta1, theta2, theta1', theta2'): unit masses, lengths and moments of inertia.
 
     Factors of one are left out. `float_power` and not `**2`: it rounds as upstream's scalar
     power does, and the system is chaotic enough to show the difference.
     """
-    angle_3B = np.empty((3, state_SB.shape[1]))
-    np.add(state_SB[0], state_SB[1], out=angle_3B[0])
-    angle_3B[1] = state_SB[0]
-    angle_3B[:2] -= np.pi / 2.0
-    angle_3B[2] = state_SB[1]
-    cos12, cos1, cos2 = np.cos(angle_3B)
+    cos_3B = np.empty((3, state_SB.shape[1]))
+    np.add(state_SB[0], state_SB[1], out=cos_3B[0])
+    cos_3B[1:] = state_SB[:2]
+    cos_3B[:2] -= HALF_TURN
+    np.cos(cos_3B, out=cos_3B)
+    cos_3B[:2] *= ACROBOT_WEIGHTS
+    phi2, weight1, cos2 = cos_3B
     sin2 = np.sin(state_SB[1])
-    dtheta1, dtheta2 = state_SB[2], state_SB[3]
-    square1, square2 = np.float_power(state_SB[2:], 2.0)
-    d1 = 0.25 + (1.25 + cos2) + 1.0 + 1.0
-    d2 = 0.25 + 0.5 * cos2 + 1.0
-    phi2 = 0.5 * 9.8 * cos12
-    phi1 = -0.5 * square2 * sin2 - dtheta2 * dtheta1 * sin2 + 1.5 * 9.8 * cos1 + phi2
+    drag_2B = np.float_power(state_SB[2:], 2.0)  # 0.5 * dtheta**2 * sin2
+    drag_2B *= HALF
+    drag_2B *= sin2
+    d1 = cos2 + FIVE_QUARTERS
+    d1 += QUARTER
+    d1 += ONE
+    d1 += ONE
+    d2 = np.multiply(HALF, cos2, out=cos2)
+    d2 += QUARTER
+    d2 += ONE
+    # -0.5 * dtheta2**2 * sin2 - dtheta2 * dtheta1 * sin2 + weight1 + phi2
+    phi1 = state_SB[3] * state_SB[2]
+    phi1 *= sin2
+    phi1 += drag_2B[1]
+    np.subtract(weight1, phi1, out=phi1)
+    phi1 += phi2
     rate_SB = np.empty_like(state_SB)
     rate_SB[:2] = state_SB[2:]
-    rate_SB[3] = (torque_B + d2 / d1 * phi1 - 0.5 * square1 * sin2 - phi2) / (
-        1.25 - np.float_power(d2, 2.0) / d1
-    )
-    rate_SB[2] = -(d2 * rate_SB[3] + phi1) / d1
+    # (torque + d2 / d1 * phi1 - 0.5 * dtheta1**2 * sin2 - phi2) / (1.25 - d2**2 / d1)
+    ddtheta2 = np.divide(d2, d1, out=rate_SB[3])
+    ddtheta2 *= phi1
+    ddtheta2 += torque_B
+    ddtheta2 -= drag_2B[0]
+    ddtheta2 -= phi2
+    inertia = np.float_power(d2, 2.0)
+    inertia /= d1
+    ddtheta2 /= np.subtract(FIVE_QUARTERS, inertia, out=inertia)
+    # -(d2 * ddtheta2 + phi1) / d1
+    d2 *= ddtheta2
+    d2 += phi1
+    d2 /= d1
+    np.negative(d2, out=rate_SB[2])
     return rate_SB
 
 
@@ -222,21 +270,29 @@ class Acrobot(Physics):
         k2 = acrobot_rates(state_SB + half * k1, torque_B)
         k3 = acrobot_rates(state_SB + half * k2, torque_B)
         k4 = acrobot_rates(state_SB + dt * k3, torque_B)
-        next_SB = state_SB + dt / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
+        next_SB = k1 + 2 * k2
+        next_SB += 2 * k3
+        next_SB += k4
+        next_SB *= dt / 6.0
+        next_SB += state_SB
         angle_2B = next_SB[:2]
         while np.count_nonzero(beyond := angle_2B > np.pi):
             angle_2B -= np.where(beyond, 2 * np.pi, 0.0)
         while np.count_nonzero(beyond := angle_2B < -np.pi):
             angle_2B += np.where(beyond, 2 * np.pi, 0.0)
-        next_SB[2:] = np.minimum(np.maximum(next_SB[2:], -self.speed_limit_2), self.speed_limit_2)
+        speed_2B = next_SB[2:]
+        np.maximum(speed_2B, -self.speed_limit_2, out=speed_2B)
+        np.minimum(speed_2B, self.speed_limit_2, out=speed_2B)
         goal_B = -np.cos(next_SB[0]) - np.cos(next_SB[1] + next_SB[0]) > 1.0
         return next_SB, goal_B - 1.0, goal_B
 
     def observe(self, state_SB: Array) -> Array:
         obs_BO = np.empty((state_SB.shape[1], 6), dtype=np.float32)
-        obs_BO[:, 0:4:2] = np.cos(state_SB[:2]).T
-        obs_BO[:, 1:4:2] = np.sin(state_SB[:2]).T
-        obs_BO[:, 4:] = state_SB[2:].T
+        angle_2B = state_SB[:2]
+        obs_OB = obs_BO.T
+        obs_OB[0:4:2] = np.cos(angle_2B)
+        obs_OB[1:4:2] = np.sin(angle_2B)
+        obs_OB[4:] = state_SB[2:]
         return obs_BO
 
     def observe_start(self, state_SB: Array) -> Array:

@@ -170,8 +170,10 @@ def checked_actions(actions: Any, space: Any, num_envs: int) -> Array:
                 f"actions are {action_B.dtype} of shape {action_B.shape},"
                 f" but must be integers of shape ({num_envs},)"
             )
-        action_B = action_B.astype(np.int64, copy=False)
-        if action_B.view(np.uint64).max() >= space.n:  # one reduction catches negatives too
+        if action_B.dtype != np.int64:
+            action_B = action_B.astype(np.int64)
+        # as unsigned numbers, so that one reduction catches negatives too
+        if np.maximum.reduce(action_B.view(np.uint64)) >= space.n:
             raise ValueError(f"an action lies outside 0 .. {space.n - 1}")
         return action_B
     action_BA = np.asarray(actions, dtype=np.float32)

@@ -63,6 +63,6 @@ Tree = dict[str, Any]
 """Nested dictionaries of tensors, arrays and plain values: what a checkpoint can hold."""
 
 Metrics = dict[str, Tensor]
-"""Tag → zero-dimensional tensor; turned into floats only when logged."""
+"""Tag → detached tensor; its mean is taken only when it is logged."""
 
 Device = torch.device

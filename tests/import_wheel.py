@@ -1,4 +1,4 @@
-"""Imports every module of the installed wheel; run outside the checkout, where only rlkit exists."""
+"""Imports every module of the installed wheel; run outside the checkout."""
 
 import importlib
 import importlib.util

@@ -74,9 +74,7 @@ def test_torch_is_not_imported_by(module):
     ):
         pytest.skip(f"{module} is not there yet")
     program = f"import sys, {module}; assert 'torch' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

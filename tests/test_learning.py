@@ -1,4 +1,4 @@
-"""The shipped values learn the real task, coarsely and finely; minutes-long studies: benchmarks/."""
+"""The shipped values learn the real task, at coarse and fine dt; the studies are in benchmarks/."""
 
 import json
 

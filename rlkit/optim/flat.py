@@ -1,6 +1,6 @@
 """All parameters of a module as views of one vector, so that a step is a few operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -42,25 +42,26 @@ class FlatParameters:
                 p.data = piece.view_as(p)
         self.optimizer = make_optimizer(self.vector)
 
-    def differentiate(self, output: Tensor, weight: Tensor | None = None) -> None:
-        """Holds Σ weight · ∂output until `step`, so that several networks move from one point.
-
-        Args:
-            output: what depends on the parameters.
-            weight: as `output`; not needed for a scalar loss.
-        """
-        grads = torch.autograd.grad(output, self.parameters, weight)
-        self.vector.grad = torch.cat([g.reshape(-1) for g in grads]) if grads[1:] else grads[0]
-
-    def step(self) -> None:
-        """Descends the gradient of the last `differentiate`."""
-        self.optimizer.step()
-
     def get_state(self) -> Tree:
         return self.optimizer.state_dict()
 
     def set_state(self, state: Tree) -> None:
         self.optimizer.load_state_dict(state)
+
+
+def descend(terms: Sequence[tuple[FlatParameters, Tensor, Tensor]]) -> None:
+    """Moves several networks from one point, with one pass of reverse mode.
+
+    Args:
+        terms: (parameters, output, weight): the parameters step down Σ weight · ∂output. No output
+            may depend on the parameters of another term.
+    """
+    inputs = [p for flat, _, _ in terms for p in flat.parameters]
+    grads = torch.autograd.grad([o for _, o, _ in terms], inputs, [w for _, _, w in terms])
+    for flat, _, _ in terms:
+        own, grads = grads[: len(flat.parameters)], grads[len(flat.parameters) :]
+        flat.vector.grad = torch.cat([g.reshape(-1) for g in own]) if len(own) > 1 else own[0]
+        flat.optimizer.step()
 
 
 @torch.no_grad()

@@ -86,7 +86,7 @@ class Session:
         due = {name for name, k in self.intervals.items() if k and now // k > self.last // k}
         self.last = now
         if "log" in due or final:
-            values = {name: float(v) for name, v in metrics.items()}
+            values = {name: float(v.mean()) for name, v in metrics.items()}
             self.logger.log(values | loop.pop_metrics(), **self._counters())
         return_mean = (
             self._evaluate()

@@ -7,6 +7,7 @@ import torch
 
 from agents.base import Agent, Parts
 from rlkit.memory.none import NoMemory
+from rlkit.networks.mlp import MLP
 from rlkit.seeding import generator
 from rlkit.types import Spaces, Windows
 
@@ -79,11 +80,10 @@ def windows(given: Spaces, B: int = 16, seed: int = 0, ended: float = 0.3) -> Wi
 
 
 @torch.no_grad()
-def constant(network: torch.nn.Module, *outputs: float) -> None:
+def constant(network: MLP, *outputs: float) -> None:
     """Makes a network answer the same whatever it is asked (before any tanh)."""
-    for p in network.parameters():
-        p.zero_()
-    network.linears[-1].bias.copy_(torch.tensor(outputs))
+    network.weights.zero_()
+    network.layers()[-1].copy_(torch.tensor(outputs))
 
 
 def parameters(agent: Agent) -> torch.Tensor:

@@ -34,7 +34,7 @@ def test_every_rule_names_a_registered_environment():
 def test_an_unknown_environment_keeps_its_dt():
     env = gymnasium.make("MountainCar-v0")
     discretise(env, "MountainCar-v0", 0.5, 0.5)
-    with pytest.raises(ConfigError, match="dt=0.25 is not possible for MountainCar-v0"):
+    with pytest.raises(ConfigError, match=r"dt=0\.25 is not possible for MountainCar-v0"):
         discretise(env, "MountainCar-v0", 0.25, 0.5)
 
 

@@ -116,7 +116,7 @@ def test_bad_options(arguments, message):
 
 
 def test_unknown_environments_ask_for_indices():
-    with pytest.raises(ConfigError, match="Taxi with 7 .* velocity_indices"):
+    with pytest.raises(ConfigError, match=r"Taxi with 7 .*velocity_indices"):
         velocity_indices("Taxi", 7)
     with pytest.raises(ConfigError, match="known are 27, 29, 105, 107"):
         velocity_indices("Ant", 28)

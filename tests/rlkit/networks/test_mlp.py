@@ -1,10 +1,14 @@
 """MLP: the fused network equals the module-by-module one."""
 
+import copy
+
 import pytest
 import torch
+from torch import nn
+from torch.func import functional_call
 
 from rlkit.networks.mlp import MLP
-from tests.reference import sequential, weights_of
+from tests.reference import flat, sequential
 
 LAYERS = [(), (7,), (7, 4), (5, 9, 3)]
 
@@ -21,8 +25,7 @@ def network(hidden=(7, 4), tanh=False, scramble=True) -> MLP:
     mlp = MLP(3, hidden, 2, tanh=tanh)
     if scramble:  # gains, biases and the last bias away from one and zero
         with torch.no_grad():
-            for p in mlp.parameters():
-                p.add_(0.3 * torch.randn_like(p))
+            mlp.weights += 0.3 * torch.randn_like(mlp.weights)
     return mlp
 
 
@@ -39,18 +42,19 @@ def test_output_and_gradients_equal_the_modules(hidden, tanh):
     y, y_plain = mlp(x), plain(x_plain)
     torch.testing.assert_close(y, y_plain, rtol=0, atol=1e-12)
     cost = torch.linspace(-1, 2, y.numel()).view_as(y)
-    got = torch.autograd.grad((cost * y).sum(), [x, *mlp.parameters()])
-    want = torch.autograd.grad((cost * y_plain).sum(), [x_plain, *weights_of(plain)])
-    for g, w in zip(got, want, strict=True):
-        torch.testing.assert_close(g, w, rtol=1e-12, atol=1e-12)
+    dx, dw = torch.autograd.grad((cost * y).sum(), [x, mlp.weights])
+    dx_plain, *dw_plain = torch.autograd.grad(
+        (cost * y_plain).sum(), [x_plain, *plain.parameters()]
+    )
+    torch.testing.assert_close(dx, dx_plain, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(dw, flat(dw_plain), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("tanh", [False, True])
 def test_gradcheck_of_input_and_weights(tanh):
     mlp = network((4, 2), tanh)
-    x = points(3).requires_grad_()
-    # The weights are perturbed in place, which the network sees.
-    assert torch.autograd.gradcheck(lambda x, *weights: mlp(x), (x, *mlp.parameters()))
+    inputs = (points(3).requires_grad_(), mlp.weights.detach().clone().requires_grad_())
+    assert torch.autograd.gradcheck(lambda x, w: functional_call(mlp, {"weights": w}, x), inputs)
 
 
 @pytest.mark.parametrize("hidden", LAYERS)
@@ -58,22 +62,17 @@ def test_frozen_gives_the_same_input_gradient_and_none_to_the_weights(hidden):
     mlp = network(hidden, tanh=True)
     x = points(6).requires_grad_()
     (want,) = torch.autograd.grad(mlp(x).square().sum(), x)
-    frozen = mlp(x, frozen=True)
-    got, *none = torch.autograd.grad(
-        frozen.square().sum(), [x, *mlp.parameters()], allow_unused=True
+    got, none = torch.autograd.grad(
+        mlp(x, frozen=True).square().sum(), [x, mlp.weights], allow_unused=True
     )
-    torch.testing.assert_close(got, want, rtol=0, atol=0)
-    assert none == [None] * len(list(mlp.parameters()))
+    assert torch.equal(got, want)
+    assert none is None
 
 
 def test_an_input_without_gradient_changes_no_weight_gradient():
     mlp = network()
-    with_x = torch.autograd.grad(
-        mlp(points(6).requires_grad_()).square().sum(), list(mlp.parameters())
-    )
-    without = torch.autograd.grad(mlp(points(6)).square().sum(), list(mlp.parameters()))
-    for a, b in zip(with_x, without, strict=True):
-        assert torch.equal(a, b)
+    with_x = torch.autograd.grad(mlp(points(6).requires_grad_()).square().sum(), mlp.weights)
+    assert torch.equal(with_x[0], torch.autograd.grad(mlp(points(6)).square().sum(), mlp.weights)[0])
 
 
 def test_several_passes_share_one_backward():
@@ -81,9 +80,18 @@ def test_several_passes_share_one_backward():
     plain = sequential(mlp)
     loss = mlp(points(5)).sum() * 2 + mlp(-points(5)).square().sum()
     want = plain(points(5)).sum() * 2 + plain(-points(5)).square().sum()
-    got = torch.autograd.grad(loss, list(mlp.parameters()))
-    for g, w in zip(got, torch.autograd.grad(want, weights_of(plain)), strict=True):
-        torch.testing.assert_close(g, w, rtol=1e-12, atol=1e-12)
+    (got,) = torch.autograd.grad(loss, mlp.weights)
+    want = flat(torch.autograd.grad(want, list(plain.parameters())))
+    torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_that_moved_before_the_backward_are_noticed():
+    mlp = network()
+    y = mlp(points(5)).sum()
+    with torch.no_grad():
+        mlp.weights += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
 
 
 @pytest.mark.parametrize("leading", [(), (4,), (2, 5), (3, 2, 4)])
@@ -118,14 +126,46 @@ def test_the_input_is_left_alone():
     assert torch.equal(x, points(5))
 
 
-def test_the_last_bias_starts_at_zero():
+def test_initial_weights_are_those_of_linear_layers_with_a_zero_last_bias():
     mlp = network(scramble=False)
-    assert torch.equal(mlp.linears[-1].bias, torch.zeros(2))
-    assert mlp.linears[0].bias.abs().sum() > 0
+    torch.manual_seed(11)
+    first, second, last = nn.Linear(3, 7), nn.Linear(7, 4), nn.Linear(4, 2)
+    w1, b1, gain1, bias1, w2, b2, gain2, bias2, w3, b3 = mlp.layers()
+    drawn = [first.weight, first.bias, second.weight, second.bias, last.weight]
+    for got, want in zip([w1, b1, w2, b2, w3], drawn, strict=True):
+        assert torch.equal(got, want)
+    assert torch.equal(flat([gain1, gain2]), torch.ones(11))
+    assert torch.equal(flat([bias1, bias2, b3]), torch.zeros(13))
+
+
+def test_the_output_scale_multiplies_the_last_weights():
+    torch.manual_seed(3)
+    plain = MLP(3, (5,), 2)
+    torch.manual_seed(3)
+    small = MLP(3, (5,), 2, output_scale=0.1)
+    torch.testing.assert_close(small(points(4)), 0.1 * plain(points(4)))
 
 
 def test_loaded_weights_are_used():
     mlp, other = network(), network(scramble=False)
-    other(points(4))  # looks its weights up
+    other(points(4))  # makes its views
     other.load_state_dict(mlp.state_dict())
     assert torch.equal(other(points(4)), mlp(points(4)))
+
+
+def test_a_deep_copy_has_weights_of_its_own():
+    mlp = network()
+    want = mlp(points(4)).detach()
+    twin = copy.deepcopy(mlp)
+    with torch.no_grad():
+        twin.weights.zero_()
+    assert torch.equal(twin(points(4)), torch.zeros(4, 2))
+    assert torch.equal(mlp(points(4)).detach(), want)
+
+
+def test_another_precision_and_back():
+    mlp = network()
+    want = mlp(points(4)).detach()
+    y = mlp.float()(points(4).float())
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(mlp.double()(points(4)), want, rtol=1e-5, atol=1e-6)

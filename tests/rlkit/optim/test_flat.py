@@ -7,7 +7,7 @@ from torch import nn
 from rlkit.networks.mlp import MLP
 from rlkit.optim.flat import FlatParameters, blend
 from rlkit.optim.rmsprop import RMSprop
-from tests.reference import PlainRMSprop, sequential, weights_of
+from tests.reference import PlainRMSprop, flat
 
 
 @pytest.fixture(autouse=True)
@@ -17,61 +17,93 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-def build(seed: int = 0, make=lambda p: RMSprop(p, 0.1, 0.9)) -> tuple[MLP, FlatParameters]:
+MODULES = {
+    "one parameter": lambda: MLP(3, (5, 4), 2),
+    "several": lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)),
+    "one matrix": lambda: nn.Linear(3, 2, bias=False),
+}
+each_module = pytest.mark.parametrize("kind", MODULES)
+
+
+def build(kind: str, seed: int = 0, make=lambda p: RMSprop(p, 0.1, 0.9)):
     torch.manual_seed(seed)
-    mlp = MLP(3, (5, 4), 2)
-    return mlp, FlatParameters(mlp, make)
+    module = MODULES[kind]()
+    return module, FlatParameters(module, make)
 
 
-def test_names_shapes_and_values_stay():
+def points() -> torch.Tensor:
+    return torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+
+
+def learn(module, parameters, n):
+    for _ in range(n):
+        parameters.differentiate(module(points()).square().mean())
+        parameters.step()
+
+
+@each_module
+def test_names_shapes_and_values_stay(kind):
     torch.manual_seed(0)
-    plain = MLP(3, (5, 4), 2).state_dict()
-    mlp, flat = build()
-    state = mlp.state_dict()
+    plain = MODULES[kind]().state_dict()
+    module, parameters = build(kind)
+    state = module.state_dict()
     assert list(state) == list(plain)
     for name in plain:
         assert torch.equal(state[name], plain[name])
-    assert flat.vector.numel() == sum(p.numel() for p in mlp.parameters())
+    assert torch.equal(parameters.vector.detach(), flat(plain.values()))
+    assert parameters.vector.dim() == 1
 
 
-def test_the_module_sees_what_the_vector_holds_and_back():
-    mlp, flat = build()
+@each_module
+def test_the_module_sees_what_the_vector_holds_and_back(kind):
+    module, parameters = build(kind)
     with torch.no_grad():
-        flat.vector.fill_(0.25)
-    assert all((p == 0.25).all() for p in mlp.parameters())
-    other, _ = build(seed=9)
-    mlp.load_state_dict(other.state_dict())
-    want = torch.cat([p.detach().reshape(-1) for p in other.parameters()])
-    assert torch.equal(flat.vector.detach(), want)
+        parameters.vector.fill_(0.25)
+    assert all((p == 0.25).all() for p in module.parameters())
+    other, _ = build(kind, seed=9)
+    module.load_state_dict(other.state_dict())
+    assert torch.equal(parameters.vector.detach(), flat(other.parameters()))
 
 
-def test_a_step_is_the_step_of_each_parameter():
-    mlp, flat = build()
-    plain = sequential(mlp)
-    optimizer = PlainRMSprop(plain, 0.1, 0.9)
-    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+@each_module
+def test_a_step_is_the_step_of_each_parameter(kind):
+    module, parameters = build(kind)
+    torch.manual_seed(0)
+    plain = MODULES[kind]()
+    rule = PlainRMSprop(plain, 0.1, 0.9)
     for _ in range(3):
-        flat.differentiate(mlp(x).square().mean())
-        flat.step()
-        optimizer.step(torch.autograd.grad(plain(x).square().mean(), weights_of(plain)))
-    for p, q in zip(mlp.parameters(), weights_of(plain), strict=True):
-        torch.testing.assert_close(p, q, rtol=0, atol=1e-12)
+        loss = plain(points()).square().mean()
+        rule.step(torch.autograd.grad(loss, list(plain.parameters())))
+    learn(module, parameters, 3)
+    torch.testing.assert_close(
+        flat(module.parameters()), flat(plain.parameters()), rtol=0, atol=1e-12
+    )
 
 
-def test_several_networks_move_from_the_same_point():
+@each_module
+def test_weights_of_outputs_are_a_loss(kind):
+    module, parameters = build(kind)
+    weight = torch.linspace(-1, 1, 12).view(6, 2)
+    parameters.differentiate((weight * module(points())).sum())
+    want = parameters.vector.grad
+    parameters.differentiate(module(points()), weight)
+    torch.testing.assert_close(parameters.vector.grad, want, rtol=1e-13, atol=1e-13)
+
+
+@each_module
+def test_several_networks_move_from_the_same_point(kind):
     """`differentiate` of a second network sees the first one unmoved."""
-    (a, flat_a), (b, flat_b) = build(seed=1), build(seed=2)
-    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
-    before = flat_a.vector.detach().clone()
+    (a, flat_a), (b, flat_b) = build(kind, seed=1), build(kind, seed=2)
+    x, before = points(), flat_a.vector.detach().clone()
     loss = (a(x) * b(x)).mean()
     want_a = torch.autograd.grad(loss, list(a.parameters()), retain_graph=True)
     want_b = torch.autograd.grad(loss, list(b.parameters()))
     flat_a.differentiate((a(x) * b(x)).mean())
     assert torch.equal(flat_a.vector.detach(), before)
     flat_b.differentiate((a(x) * b(x)).mean())
-    for flat, want in ((flat_a, want_a), (flat_b, want_b)):
-        assert torch.equal(flat.vector.grad, torch.cat([g.reshape(-1) for g in want]))
-        flat.step()
+    for parameters, want in ((flat_a, want_a), (flat_b, want_b)):
+        assert torch.equal(parameters.vector.grad.reshape(-1), flat(want))
+        parameters.step()
     assert not torch.equal(flat_a.vector.detach(), before)
 
 
@@ -80,15 +112,9 @@ def test_several_networks_move_from_the_same_point():
     [lambda p: RMSprop(p, 0.1, 0.9), lambda p: torch.optim.Adam([p], 0.1)],
     ids=["rmsprop", "adam"],
 )
-def test_a_loaded_state_continues_apart_from_its_source(make):
-    (a, flat_a), (b, flat_b) = build(1, make), build(2, make)
-    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
-
-    def learn(mlp, flat, n):
-        for _ in range(n):
-            flat.differentiate(mlp(x).square().mean())
-            flat.step()
-
+@each_module
+def test_a_loaded_state_continues_apart_from_its_source(kind, make):
+    (a, flat_a), (b, flat_b) = build(kind, 1, make), build(kind, 2, make)
     learn(a, flat_a, 3)
     b.load_state_dict(a.state_dict())
     flat_b.set_state(flat_a.get_state())
