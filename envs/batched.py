@@ -26,7 +26,6 @@ from envs.physics import (
 )
 from rlkit.options import ConfigError
 
-
 _ONE = np.array(1)  # spares the conversion of a Python number in every step
 
 

@@ -136,7 +136,7 @@ class CartPole(Physics):
     reward_bounds = (1.0, 1.0)
     angle_limit = 12 * 2 * math.pi / 360
     position_limit = 2.4
-    limits_21 = np.array([[position_limit], [angle_limit]])
+    limits_2 = np.array(position_limit), np.array(angle_limit)
     force_of_action = np.array([-10.0, 10.0])
     mass_pole, mass, half_length = np.array(0.1), np.array(0.1 + 1.0), HALF
     pole_moment, four_thirds = np.array(0.1 * 0.5), np.array(4.0 / 3.0)
@@ -180,10 +180,11 @@ class CartPole(Physics):
         np.subtract(temp, cos, out=next_SB[1])
         next_SB *= self.step_seconds
         next_SB += state_SB
-        beyond_2B = np.abs(next_SB[0::2]) > self.limits_21
+        beyond_B = np.abs(next_SB[0]) > self.limits_2[0]
+        beyond_B |= np.abs(next_SB[2]) > self.limits_2[1]
         reward_B = np.empty_like(temp)
         reward_B.fill(1.0)
-        return next_SB, reward_B, beyond_2B[0] | beyond_2B[1]
+        return next_SB, reward_B, beyond_B
 
     def observe(self, state_SB: Array) -> Array:
         if self.options.observation_scale == "unit":

@@ -172,8 +172,8 @@ def checked_actions(actions: Any, space: Any, num_envs: int) -> Array:
             )
         if action_B.dtype != np.int64:
             action_B = action_B.astype(np.int64)
-        # as unsigned numbers, so that one reduction catches negatives too
-        if np.maximum.reduce(action_B.view(np.uint64)) >= space.n:
+        # as unsigned numbers, so that one comparison catches negatives too
+        if np.count_nonzero(action_B.view(np.uint64) >= np.uint64(space.n)):
             raise ValueError(f"an action lies outside 0 .. {space.n - 1}")
         return action_B
     action_BA = np.asarray(actions, dtype=np.float32)

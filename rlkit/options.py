@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib.util
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -85,11 +86,7 @@ def declared(target: str) -> dict[str, Option]:
     Args:
         target: a dataclass of `option` fields, or any class whose constructor declares them.
     """
-    module, _, name = target.partition(":")
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"cannot find the module of '{target}'")
-    node = _class_node(Path(spec.origin), name)
+    node = _class_node(target)
     if any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         return _dataclass_options(node)
     return _signature_options(node)
@@ -97,21 +94,34 @@ def declared(target: str) -> dict[str, Option]:
 
 def class_attribute(target: str, name: str) -> Any:
     """A literal class attribute of `"module:Class"`, read without importing the module."""
-    module, _, cls = target.partition(":")
-    spec = importlib.util.find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    for node in _class_node(Path(spec.origin), cls).body:
+    for node in _class_node(target).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return ast.literal_eval(node.value)
     raise AttributeError(f"{target} sets no literal '{name}'")
 
 
-def _class_node(path: Path, name: str) -> ast.ClassDef:
+def _class_node(target: str) -> ast.ClassDef:
+    module, _, name = target.partition(":")
+    path = _source(module)
+    if path is None:
+        raise ConfigError(f"cannot find the module of '{target}'")
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
     raise ConfigError(f"{path.name} declares no class '{name}'")
+
+
+def _source(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    if loaded is not None and loaded.__spec__ is None:  # the running script
+        file = getattr(loaded, "__file__", None)
+    else:
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            spec = None
+        file = spec.origin if spec is not None else None
+    return Path(file) if file is not None else None
 
 
 def _dataclass_options(node: ast.ClassDef) -> dict[str, Option]:
@@ -179,13 +189,14 @@ def check(values: Mapping[str, Any], options: Mapping[str, Option], where: str, 
 def _check_value(value: Any, o: Option, key: str) -> None:
     if not _fits(value, o.type):
         raise ConfigError(f"{key} is {value!r}, but must be {describe(o)}")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    below = o.low is not None and not value >= o.low
-    at_or_below = o.above is not None and not value > o.above
-    beyond = o.high is not None and not value <= o.high
-    if below or at_or_below or beyond:
-        raise ConfigError(f"{key} is {value!r}, but must be {describe(o)}")
+    for number in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        below = o.low is not None and not number >= o.low
+        at_or_below = o.above is not None and not number > o.above
+        beyond = o.high is not None and not number <= o.high
+        if below or at_or_below or beyond:
+            raise ConfigError(f"{key} is {value!r}, but must be {describe(o)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:

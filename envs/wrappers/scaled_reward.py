@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from envs.wrappers.transform import Array
+from envs.physics import Array, PhasePlane
 
 
 class ScaledReward(gymnasium.Wrapper):
@@ -44,3 +44,6 @@ class VectorScaledReward(VectorWrapper):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self.env.set_state(state)  # type: ignore[attr-defined]
+
+    def phase_plane(self, n: int) -> PhasePlane | None:
+        return self.env.phase_plane(n)  # type: ignore[attr-defined]

@@ -57,6 +57,8 @@ class OffPolicyLoop:
             if self.runner.vector_steps % self.schedule.store_every_steps == 0:
                 self.replay.add(step)
         metrics: Metrics = {}
+        if self.replay.size == 0:  # steps are stored more rarely than blocks end
+            return metrics
         for _ in range(self.schedule.updates_due(self.runner.vector_steps) - self.updates):
             metrics = self.agent.update(self.replay.sample(self.agent.batch_size))
             self.updates += 1

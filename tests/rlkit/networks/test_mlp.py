@@ -72,7 +72,9 @@ def test_frozen_gives_the_same_input_gradient_and_none_to_the_weights(hidden):
 def test_an_input_without_gradient_changes_no_weight_gradient():
     mlp = network()
     with_x = torch.autograd.grad(mlp(points(6).requires_grad_()).square().sum(), mlp.weights)
-    assert torch.equal(with_x[0], torch.autograd.grad(mlp(points(6)).square().sum(), mlp.weights)[0])
+    assert torch.equal(
+        with_x[0], torch.autograd.grad(mlp(points(6)).square().sum(), mlp.weights)[0]
+    )
 
 
 def test_several_passes_share_one_backward():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rlkit.networks.mlp import MLP
-from rlkit.optim.flat import FlatParameters, blend
+from rlkit.optim.flat import FlatParameters, blend, descend
 from rlkit.optim.rmsprop import RMSprop
 from tests.reference import PlainRMSprop, flat
 
@@ -37,8 +37,8 @@ def points() -> torch.Tensor:
 
 def learn(module, parameters, n):
     for _ in range(n):
-        parameters.differentiate(module(points()).square().mean())
-        parameters.step()
+        loss = module(points()).square().mean()
+        descend([(parameters, loss, torch.ones(()))])
 
 
 @each_module
@@ -84,35 +84,37 @@ def test_a_step_is_the_step_of_each_parameter(kind):
 def test_weights_of_outputs_are_a_loss(kind):
     module, parameters = build(kind)
     weight = torch.linspace(-1, 1, 12).view(6, 2)
-    parameters.differentiate((weight * module(points())).sum())
-    want = parameters.vector.grad
-    parameters.differentiate(module(points()), weight)
-    torch.testing.assert_close(parameters.vector.grad, want, rtol=1e-13, atol=1e-13)
+    want = torch.autograd.grad((weight * module(points())).sum(), list(module.parameters()))
+    descend([(parameters, module(points()), weight)])
+    torch.testing.assert_close(parameters.vector.grad, flat(want), rtol=1e-13, atol=1e-13)
 
 
 @each_module
 def test_several_networks_move_from_the_same_point(kind):
-    """`differentiate` of a second network sees the first one unmoved."""
+    """Each output sees the other network unmoved, though both move."""
     (a, flat_a), (b, flat_b) = build(kind, seed=1), build(kind, seed=2)
-    x, before = points(), flat_a.vector.detach().clone()
-    loss = (a(x) * b(x)).mean()
-    want_a = torch.autograd.grad(loss, list(a.parameters()), retain_graph=True)
-    want_b = torch.autograd.grad(loss, list(b.parameters()))
-    flat_a.differentiate((a(x) * b(x)).mean())
-    assert torch.equal(flat_a.vector.detach(), before)
-    flat_b.differentiate((a(x) * b(x)).mean())
-    for parameters, want in ((flat_a, want_a), (flat_b, want_b)):
-        assert torch.equal(parameters.vector.grad.reshape(-1), flat(want))
-        parameters.step()
-    assert not torch.equal(flat_a.vector.detach(), before)
+    x = points()
+    wanted = []
+    for mine, other in ((a, b), (b, a)):
+        loss = (mine(x) * other(x).detach()).mean()
+        wanted.append(flat(torch.autograd.grad(loss, list(mine.parameters()))))
+    before = [flat(m.parameters()) for m in (a, b)]
+    descend([(flat_a, a(x), b(x).detach() / 12), (flat_b, b(x), a(x).detach() / 12)])
+    for module, parameters, want, start in zip(
+        (a, b), (flat_a, flat_b), wanted, before, strict=True
+    ):
+        torch.testing.assert_close(parameters.vector.grad, want, rtol=1e-12, atol=1e-14)
+        assert not torch.equal(flat(module.parameters()), start)
 
 
 @pytest.mark.parametrize(
-    "make",
-    [lambda p: RMSprop(p, 0.1, 0.9), lambda p: torch.optim.Adam([p], 0.1)],
-    ids=["rmsprop", "adam"],
+    ("kind", "make"),
+    [
+        ("one parameter", lambda p: RMSprop(p, 0.1, 0.9)),
+        ("several", lambda p: RMSprop(p, 0.1, 0.9)),
+        ("several", lambda p: torch.optim.Adam([p], 0.1)),
+    ],
 )
-@each_module
 def test_a_loaded_state_continues_apart_from_its_source(kind, make):
     (a, flat_a), (b, flat_b) = build(kind, 1, make), build(kind, 2, make)
     learn(a, flat_a, 3)
