@@ -1,5 +1,6 @@
 """All parameters of a module as views of one vector, so that a step is a few operations."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -46,7 +47,7 @@ class FlatParameters:
         return self.optimizer.state_dict()
 
     def set_state(self, state: Tree) -> None:
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(copy.deepcopy(state))  # torch's would share its tensors
 
 
 def descend(terms: Sequence[tuple[FlatParameters, Tensor, Tensor]]) -> None:
@@ -60,7 +61,8 @@ def descend(terms: Sequence[tuple[FlatParameters, Tensor, Tensor]]) -> None:
     grads = torch.autograd.grad([o for _, o, _ in terms], inputs, [w for _, _, w in terms])
     for flat, _, _ in terms:
         own, grads = grads[: len(flat.parameters)], grads[len(flat.parameters) :]
-        flat.vector.grad = torch.cat([g.reshape(-1) for g in own]) if len(own) > 1 else own[0]
+        alone = flat.vector is flat.parameters[0]
+        flat.vector.grad = own[0] if alone else torch.cat([g.reshape(-1) for g in own])
         flat.optimizer.step()
 
 

@@ -24,10 +24,10 @@ class PlainDAU:
         self.rules = {n: PlainRMSprop(self.nets[n], rates[n], alpha) for n in names}
         self.dt, self.discount, self.tau, self.bounds = dt, gamma**dt, tau, bounds
 
-    def V(self, s: Tensor) -> Tensor:
+    def state_value(self, s: Tensor) -> Tensor:
         return self.nets["value"](s)[0]
 
-    def Abar(self, s: Tensor, a: Tensor) -> Tensor:
+    def abar(self, s: Tensor, a: Tensor) -> Tensor:
         if self.discrete:
             return self.nets["advantage"](s)[a]
         return self.nets["advantage"](torch.cat((s, a)))[0]
@@ -47,13 +47,13 @@ class PlainDAU:
             if batch.terminated_TB[0, b]:
                 v_next = 0.0
             best = self.pi(s).detach()
-            A = self.Abar(s, a) - self.Abar(s, best)
+            A = self.abar(s, a) - self.abar(s, best)
             target = batch.reward_TB[0, b].item() * self.dt + self.discount * v_next
-            delta = (self.V(s) + self.dt * A - target).item()
-            value_cost = value_cost + delta / self.dt * self.V(s) / B
+            delta = (self.state_value(s) + self.dt * A - target).item()
+            value_cost = value_cost + delta / self.dt * self.state_value(s) / B
             advantage_cost = advantage_cost + delta / self.dt * A / B
             if not self.discrete:
-                policy_gain = policy_gain + self.Abar(s, self.pi(s)) / B
+                policy_gain = policy_gain + self.abar(s, self.pi(s)) / B
         costs = {"value": value_cost, "advantage": advantage_cost, "policy": -policy_gain}
         gradients = {
             n: torch.autograd.grad(costs[n], list(net.parameters()), retain_graph=True)

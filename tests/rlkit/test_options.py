@@ -141,7 +141,7 @@ def test_no_nearest_for_a_stranger():
 
 @pytest.mark.parametrize("target", ["rlkit.nowhere:Thing", "rlkit.noise:Nothing"])
 def test_an_unknown_target(target):
-    with pytest.raises(ConfigError, match="Nothing|nowhere"):
+    with pytest.raises(ConfigError, match=r"Nothing|nowhere"):
         declared(target)
 
 

@@ -69,7 +69,7 @@ def test_memory_options_are_checked_against_the_constructor():
     assert make_memory("none", 3).output_size == 3
     with pytest.raises(ConfigError, match=r"unknown key memory\.size .*configs/memory/none\.yaml"):
         check_memory("none", {"size": 3})
-    with pytest.raises(ConfigError, match="unknown memory 'nome'; did you mean 'none'?"):
+    with pytest.raises(ConfigError, match=r"unknown memory 'nome'; did you mean 'none'\?"):
         check_memory("nome", {})
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from rlkit.loops.off_policy import OffPolicyLoop
+from rlkit.replay.transitions import TransitionReplay
 from rlkit.schedule import BlockSchedule
+from rlkit.seeding import generator
 
 
 class Scribe:
@@ -60,7 +62,7 @@ def test_updates_keep_pace_with_steps(per_step):
 
 
 def test_run_asks_before_every_block():
-    looping, scribe = loop(BlockSchedule(2, 1.0, 1))
+    looping, _ = loop(BlockSchedule(2, 1.0, 1))
     seen = []
     looping.run(
         stop=lambda i: i.runner.vector_steps >= 6,
@@ -77,10 +79,7 @@ def test_no_update_due_gives_no_metrics():
 
 
 def test_nothing_is_learnt_before_something_is_stored():
-    """A storing interval longer than a block leaves the replay empty at the first learning phase."""
-    from rlkit.replay.transitions import TransitionReplay
-    from rlkit.seeding import generator
-
+    """Steps stored more rarely than learnt from leave the replay empty at first."""
     looping, scribe = loop(BlockSchedule(block_steps=2, updates_per_step=1, store_every_steps=5))
     looping.replay = TransitionReplay(10, generator(0))
     looping.block()
