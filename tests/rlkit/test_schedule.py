@@ -21,7 +21,14 @@ def options(schedule: str, **changes):
 
 @pytest.mark.parametrize(
     ("dt", "block_steps", "updates_per_step", "store_every_steps"),
-    [(0.05, 2, 25, 1), (0.02, 5, 10, 1), (0.01, 10, 5, 2), (0.002, 50, 1, 10), (0.3, 1, 150, 1)],
+    [
+        (0.05, 2, 25, 1),
+        (0.02, 5, 10, 1),
+        (0.01, 10, 5, 2),
+        (0.002, 50, 1, 10),
+        (0.3, 1, 150, 1),
+        (0.003, 33, 1.5, 7),
+    ],
 )
 def test_physical(dt, block_steps, updates_per_step, store_every_steps):
     schedule = BlockSchedule.of(options("physical"), dt)
