@@ -3,8 +3,8 @@
     python benchmarks/dt_study.py [search] [study] [long] [report]        (default: all four)
 
 search   the same small grid over learning rates for every agent, at dt = 0.002, on seeds of its own
-study    over dt, on fresh seeds: DAU as shipped, the best cell of each baseline, and the baselines in
-         the thesis' unscaled setting
+study    over dt, on fresh seeds: DAU as shipped, the best cell of each baseline, and the
+         baselines in the thesis' unscaled setting
 long     three times the simulated time at dt = 0.002
 report   benchmarks/results/dt_study.md and .png from the CSV
 
