@@ -96,7 +96,7 @@ class Agent(nn.Module):
 
     def get_state(self) -> Tree:
         """Weights and normaliser, all that a policy is."""
-        return dict(self.state_dict())
+        return {name: tensor.clone() for name, tensor in self.state_dict().items()}
 
     def get_training_state(self) -> Tree:
         """Optimisers and noise, needed to go on learning."""

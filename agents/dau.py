@@ -16,6 +16,7 @@ starts warm and the policy's last weights start small. Time limits bootstrap. V(
 and storage in physical time; `preset=paper` is the thesis' schedule.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,8 +83,7 @@ class DAU(Agent):
         else:
             self.advantage = MLP(H + A, o.hidden_sizes, 1)
             self.policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
-        self.target_value = MLP(H, o.hidden_sizes, 1) if o.tau > 0 else self.value
-        blend(self.target_value, self.value, 0.0)
+        self.target_value = copy.deepcopy(self.value) if o.tau > 0 else None
 
         horizon = law.horizon_updates(o.moment_horizon_seconds)
         rates = {"value": o.lr_value, "advantage": o.lr_advantage}
@@ -112,7 +112,8 @@ class DAU(Agent):
         h_TBH = self.features(batch)
         s, s_next, dt = h_TBH[:-1], h_TBH[1:], self.dt
         with torch.no_grad():
-            next_value = bounded(self.target_value(s_next).squeeze(-1), self.bounds)
+            next_value = (self.target_value or self.value)(s_next).squeeze(-1)
+            next_value = bounded(next_value, self.bounds)
             target = batch.reward_TB * dt
             target += (1 - batch.terminated_TB) * self.discount * next_value
         value = self.value(s).squeeze(-1)
@@ -134,7 +135,7 @@ class DAU(Agent):
             best = self.advantage(torch.cat((s, greedy), -1), frozen=True).squeeze(-1)
             terms.append((o["policy"], best, torch.full_like(best, -1 / best.numel())))
         descend(terms)
-        if self.target_value is not self.value:
+        if self.target_value is not None:
             blend(self.target_value, self.value, self.options.tau)
         return {
             "train/residual_per_second": dq_dt.abs(),

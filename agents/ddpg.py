@@ -13,6 +13,7 @@ and the policy's last weights start small. Time limits bootstrap. Q' is kept wit
 range where the environment declares reward bounds.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,11 +74,8 @@ class DDPG(Agent):
         A = spaces.action_size
         self.q = MLP(H + A, o.hidden_sizes, 1)
         self.policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
-        self.target_q, self.target_policy = self.q, self.policy
-        if o.tau > 0:
-            self.target_q = MLP(H + A, o.hidden_sizes, 1)
-            self.target_policy = MLP(H, o.hidden_sizes, A, tanh=True, output_scale=0.1)
-            self.move_targets(0.0)
+        self.target_q = copy.deepcopy(self.q) if o.tau > 0 else None
+        self.target_policy = copy.deepcopy(self.policy) if o.tau > 0 else None
 
         horizon = law.horizon_updates(o.moment_horizon_seconds)
         self.optimizers = {
@@ -89,10 +87,6 @@ class DDPG(Agent):
         }
         shape = (spaces.num_envs, A)
         self.noise = OrnsteinUhlenbeck(shape, spaces.dt, o.noise_kappa, o.noise_sigma, parts.noise)
-
-    def move_targets(self, tau: float) -> None:
-        blend(self.target_q, self.q, tau)
-        blend(self.target_policy, self.policy, tau)
 
     def act(
         self, obs_BO: Tensor, state: State, start_B: Tensor, explore: bool
@@ -107,7 +101,8 @@ class DDPG(Agent):
         h_TBH = self.features(batch)
         s, s_next = h_TBH[:-1], h_TBH[1:]
         with torch.no_grad():
-            next_q = self.target_q(torch.cat((s_next, self.target_policy(s_next)), -1)).squeeze(-1)
+            a_next = (self.target_policy or self.policy)(s_next)
+            next_q = (self.target_q or self.q)(torch.cat((s_next, a_next), -1)).squeeze(-1)
             y = batch.reward_TB * self.dt
             y += (1 - batch.terminated_TB) * self.discount * bounded(next_q, self.bounds)
         q = self.q(torch.cat((s, batch.action_TBA), -1)).squeeze(-1)
@@ -117,8 +112,9 @@ class DDPG(Agent):
         uphill = torch.full_like(best, -1 / best.numel())
         o = self.optimizers
         descend([(o["q"], q, residual / residual.numel()), (o["policy"], best, uphill)])
-        if self.target_q is not self.q:
-            self.move_targets(self.options.tau)
+        for target, network in ((self.target_q, self.q), (self.target_policy, self.policy)):
+            if target is not None:
+                blend(target, network, self.options.tau)
         return {
             "train/residual_per_second": residual.abs() / self.dt,
             "train/value": q.detach(),

@@ -13,6 +13,7 @@ Time limits bootstrap. Q' is kept within its possible range where the environmen
 bounds.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,8 +70,7 @@ class DQN(Agent):
         self.bounds = bootstrap_bounds(o.clamp_bootstrap, spaces, self.dt, self.discount)
 
         self.q = MLP(H, o.hidden_sizes, self.num_actions)
-        self.target_q = MLP(H, o.hidden_sizes, self.num_actions) if o.tau > 0 else self.q
-        blend(self.target_q, self.q, 0.0)
+        self.target_q = copy.deepcopy(self.q) if o.tau > 0 else None
 
         horizon = law.horizon_updates(o.moment_horizon_seconds)
         rule = make_optimizer(parts.optimizer, law.step_size(o.lr_q), horizon)
@@ -91,14 +91,15 @@ class DQN(Agent):
         h_TBH = self.features(batch)
         s, s_next = h_TBH[:-1], h_TBH[1:]
         with torch.no_grad():
-            next_q = bounded(self.target_q(s_next).max(-1).values, self.bounds)
+            next_q = (self.target_q or self.q)(s_next).max(-1).values
+            next_q = bounded(next_q, self.bounds)
             y = batch.reward_TB * self.dt
             y += (1 - batch.terminated_TB) * self.discount * next_q
         q = self.q(s).gather(-1, batch.action_TBA.unsqueeze(-1)).squeeze(-1)
         residual = q.detach() - y
 
         descend([(self.optimizers["q"], q, residual / residual.numel())])
-        if self.target_q is not self.q:
+        if self.target_q is not None:
             blend(self.target_q, self.q, self.options.tau)
         return {
             "train/residual_per_second": residual.abs() / self.dt,

@@ -41,7 +41,7 @@ class RMSprop:
         self.parameter.addcdiv_(grad, self.square.sqrt().add_(self.eps), value=-self.lr)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "square": self.square}
+        return {"steps": self.steps, "square": self.square.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]

@@ -7,11 +7,14 @@ and recurrent ones share their update.
 import torch
 from torch import Tensor
 
+from rlkit.options import ConfigError
 from rlkit.types import Transition, Tree, Windows
 
 
 class TransitionReplay:
     """Stores what the runner hands over; samples with its own generator.
+
+    `add` raises ConfigError if one step of all environments exceeds the capacity.
 
     Args:
         capacity: transitions over all environments.
@@ -34,6 +37,8 @@ class TransitionReplay:
             "terminated": step.terminated_B,
         }
         B = step.obs_BO.shape[0]
+        if self.capacity < B:
+            raise ConfigError(f"a replay of {self.capacity} steps cannot hold one of {B} copies")
         if not self.fields:  # pages are only touched when written
             self.fields = {
                 k: torch.empty((self.capacity, *v.shape[1:]), dtype=v.dtype)
