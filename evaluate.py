@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from configs.compose import compose_evaluate, evaluation_config, help_text
+from configs.compose import compose_evaluate, evaluation_config
+from configs.help import help_text
 from rlkit.options import ConfigError
 
 VIDEO_FPS = 30.0
@@ -61,9 +62,8 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     result = play()
     counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
     record = {k: manifest["metadata"].get(k) for k in counters} | summary(result, envs)
-    (folder / "evaluations.jsonl").open("a").write(
-        json.dumps({"request": request, "result": record}) + "\n"
-    )
+    with open(folder / "evaluations.jsonl", "a") as file:
+        file.write(json.dumps({"request": request, "result": record}) + "\n")
     if video:
         name = f"{which}_seed{settings['seed']}.mp4"
         path = write_video(folder / "videos" / name, result.frames, result.frames_per_second)

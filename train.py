@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from configs.compose import compose_train, help_text, resume_train
+from configs.compose import compose_train, resume_train
+from configs.help import help_text
 from rlkit.options import ConfigError
 
 
@@ -43,10 +44,11 @@ def train(config: dict[str, Any], resume: Path | None = None) -> Path:
     settings = config["evaluation"]
     eval_envs = build.make_envs(config, min(settings["num_envs"], settings["episodes"]))
     evaluate = build.make_evaluator(agent, eval_envs, settings["episodes"], settings["seed"])
-    config = config | {"resolved": build.resolve_intervals(config, agent.schedule)}
+    config = config | {"resolved": build.resolve_intervals(config, agent.schedule, envs.dt)}
     checkpoint = None
     if resume is not None:
         checkpoint, _ = load_checkpoint(resume / "checkpoints", "last")
+        build.check_budget(config, checkpoint)
     folder = resume or new_folder(config)
     write_description(folder, config, sys.argv)
     Session(folder, config, loop, envs, eval_envs, evaluate).run(checkpoint)

@@ -12,8 +12,8 @@ r is reward per second, gamma the discount per second, dt in seconds.
 
 Differs from the paper: Algorithms 4 and 5 print V(s) where the target needs V(s'). RMSprop
 starts warm and the policy's last weights start small. Time limits bootstrap. V(s') is kept within
-[r_min, r_max]/(-ln gamma) where the environment declares bounds. The `fast` values count updates
-and storage in physical time; `preset=paper` is the thesis' schedule.
+its possible range, [r_min, r_max] dt/(1 - gamma^dt) and 0, where reward bounds are declared. The
+`fast` values count updates and storage in physical time; `preset=paper` is the thesis' schedule.
 """
 
 import copy
@@ -55,7 +55,7 @@ class DAUOptions:
     block_seconds: float = option("physical: acting between learning phases", unit="s", above=0)
     updates_per_second: float = option("physical: updates per second", unit="1/s", above=0)
     block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
-    updates_per_block: int = option("steps: updates after each block", low=0)
+    updates_per_block: int = option("steps: updates after each block", low=1)
     store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
     replay_capacity: int = option("transitions kept over all environments", low=1)
 

@@ -51,7 +51,7 @@ class DDPGOptions:
     block_seconds: float = option("physical: acting between learning phases", unit="s", above=0)
     updates_per_second: float = option("physical: updates per second", unit="1/s", above=0)
     block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
-    updates_per_block: int = option("steps: updates after each block", low=0)
+    updates_per_block: int = option("steps: updates after each block", low=1)
     store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
     replay_capacity: int = option("transitions kept over all environments", low=1)
 

@@ -34,6 +34,7 @@ DTS = (0.05, 0.02, 0.01, 0.005, 0.002)
 SEARCH_SEEDS, STUDY_SEEDS, LONG_SEEDS = (100, 101), (0, 1, 2, 3, 4), (0, 1, 2)
 RATES, POLICY_RATES, TAUS = (0.03, 0.1, 0.3), (0.01, 0.02, 0.05), (0.0, 0.9)
 STOCK = "agent.scaling=stock agent.schedule=steps agent.store_every_seconds=0"
+STOCK += " agent.clamp_bootstrap=false"
 
 
 def search_cells():

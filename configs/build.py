@@ -1,5 +1,6 @@
 """Checked dictionary → environments, agent, loop. The composition root; knows all registries."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from agents.base import Agent, Parts
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
+from rlkit.options import ConfigError
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.runner import VectorRunner, as_numpy_actor
@@ -48,10 +50,16 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     def memory(input_size: int) -> Memory:
         return make_memory(memory_name, input_size, **memory_options)
 
+    obs_shape = environments.single_observation_space.shape
+    if len(obs_shape) != 1:
+        raise ConfigError(
+            f"env {config['env']['name']} observes arrays of shape {obs_shape}, but agent {name}"
+            " takes vectors"
+        )
     action_space = environments.single_action_space
     discrete = not hasattr(action_space, "low")
     spaces = Spaces(
-        obs_shape=environments.single_observation_space.shape,
+        obs_shape=obs_shape,
         action_size=int(action_space.n) if discrete else int(action_space.shape[0]),
         discrete=discrete,
         dt=environments.dt,
@@ -75,6 +83,16 @@ def make_loop(
     config: Mapping[str, Any], agent: Agent, environments: Any, seeds: Mapping[str, int]
 ) -> OffPolicyLoop:
     """Runner, replay and loop around an agent."""
+    if agent.initial_state(1):
+        raise ConfigError(
+            f"agent {config['agent']['name']} learns from single steps, so it cannot train memory"
+            f" {config['memory']['name']}, which has a state (allowed: none)"
+        )
+    if agent.options.replay_capacity < environments.num_envs:
+        raise ConfigError(
+            f"agent.replay_capacity is {agent.options.replay_capacity}, but must hold one step of"
+            f" num_envs={environments.num_envs}"
+        )
     runner = VectorRunner(environments, agent, seeds["environments"])
     replay = TransitionReplay(agent.options.replay_capacity, generator(seeds["replay"]))
     return OffPolicyLoop(runner, agent, replay, agent.schedule)
@@ -99,18 +117,38 @@ def make_evaluator(
     )
 
 
-def resolve_intervals(config: Mapping[str, Any], schedule: BlockSchedule) -> dict[str, Any]:
-    """Budget and intervals in vector steps; kept in config.json, so that a resumed run has them."""
-    B, dt = config["num_envs"], config["dt"]
+def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+    """Refuses a new budget that the run has already spent.
+
+    Raises:
+        ConfigError: then, and nothing has been written.
+    """
+    done = checkpoint["training"]["loop"]["runner"]["vector_steps"]
+    total = config["resolved"]["total_vector_steps"]
+    if total < done:
+        raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")
+
+
+def resolve_intervals(
+    config: Mapping[str, Any], schedule: BlockSchedule, dt: float
+) -> dict[str, Any]:
+    """Budget and intervals in vector steps; kept in config.json, so that a resumed run has them.
+
+    Args:
+        config: the configuration.
+        schedule: of the agent; a budget in updates is rounded up to whole blocks.
+        dt: seconds per vector step (with action repeat, several of the environment's own).
+    """
+    B = config["num_envs"]
     if config["env_steps"] is not None:
         total = -(-config["env_steps"] // B)
     elif config["sim_seconds"] is not None:
-        total = round(config["sim_seconds"] / dt)
+        total = max(1, round(config["sim_seconds"] / dt))
     else:
-        total = round(config["updates"] / schedule.updates_per_step)
+        total = math.ceil(config["updates"] / schedule.updates_per_step)
 
     def spread(count: int) -> int:
-        return max(1, total // count) if count else 0
+        return -(-total // count) if count else 0
 
     kept = config.get("resolved")
     return {

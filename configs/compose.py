@@ -4,7 +4,6 @@ Hydra composes `configs/`; every key is then compared with what the components d
 wrong word is answered in one sentence, before anything is built or written.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 import agents
 import envs
 from rlkit import memory
+from rlkit.optim import OPTIMIZERS
 from rlkit.options import (
     ConfigError,
     Option,
     check,
     class_attribute,
     declared,
-    describe,
     nearest,
 )
 from rlkit.run.folder import read_config
@@ -34,6 +33,9 @@ from rlkit.run.folder import read_config
 FOLDER = Path(__file__).parent
 GROUPS = ("agent", "env", "memory", "optimizer", "wrappers", "experiment")
 BUDGETS = ("env_steps", "sim_seconds", "updates")
+PATHS = ("run", "resume", "outputs")
+FREE = "env.kwargs"
+"""Arguments of a foreign environment's constructor: any key."""
 
 
 def own(name: str) -> dict[str, Option]:
@@ -55,24 +57,24 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: anything unknown, of the wrong type, or contradictory.
     """
-    overrides = _parse(arguments)
+    overrides = parse(arguments)
     groups = [o for o in overrides if o.key_or_group in GROUPS]
     for o in groups:
-        _check_choice(o)
-    known = _hydra("train", [_text(o) for o in groups])
+        check_choice(o)
+    known = hydra("train", [text_of(o) for o in groups])
     values = [o for o in overrides if o.key_or_group not in GROUPS]
     for o in values:
         _check_key(o.key_or_group, known)
-    words = [_text(o) for o in groups]
+    words = [text_of(o) for o in groups]
     preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
     if preset is not None:
         words.append(
             f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], str(preset))}"
         )
-    words += [_text(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
-    config = _hydra("train", words) | {"preset": preset}
+    words += [text_of(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
+    config = hydra("train", words) | {"preset": preset}
     _check_groups(config)
-    _check_run(config, {o.key_or_group.partition(".")[0] for o in values})
+    _check_run(config)
     return config
 
 
@@ -82,14 +84,18 @@ def compose_evaluate(arguments: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: as in `compose_train`, or no run folder is given.
     """
-    overrides = _parse(arguments)
-    known = _hydra("evaluate", [])
+    overrides = parse(arguments)
+    known = hydra("evaluate", [])
     for o in overrides:
         _check_key(o.key_or_group, known)
-    config = _hydra("evaluate", [_text(o) for o in overrides])
+    config = hydra("evaluate", [text_of(o) for o in overrides])
     if config["run"] is None:
         raise ConfigError("which run? give run=<folder>, as train.py printed it")
     check(config, own("EvaluateOptions"), "", "configs/evaluate.yaml")
+    if isinstance(config["checkpoint"], str) and config["checkpoint"] not in ("best", "last"):
+        raise ConfigError(
+            f"checkpoint is '{config['checkpoint']}', but must be best, last or a step number"
+        )
     return config
 
 
@@ -100,7 +106,7 @@ def resume_train(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:
         ConfigError: the folder is no run folder, or more than a budget is asked for.
     """
     config = read_config(folder)
-    budgets = {o.key_or_group: o.value() for o in _parse(arguments) if o.key_or_group != "resume"}
+    budgets = {o.key_or_group: o.value() for o in parse(arguments) if o.key_or_group != "resume"}
     for key in budgets:
         if key not in BUDGETS:
             raise ConfigError(
@@ -131,10 +137,14 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
     return config
 
 
-def _parse(arguments: Sequence[str]) -> list[Override]:
+def parse(arguments: Sequence[str]) -> list[Override]:
+    """The words of a command line; only plain `key=value` is taken."""
     parser = OverridesParser.create()
     overrides = []
     for word in arguments:
+        key, _, value = word.partition("=")
+        if key in PATHS and value and value[0] not in "'\"":  # a path is no grammar
+            word = f"{key}='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         try:
             override = parser.parse_override(word)
         except HydraException:
@@ -147,15 +157,19 @@ def _parse(arguments: Sequence[str]) -> list[Override]:
     return overrides
 
 
-def _text(o: Override) -> str:
+def text_of(o: Override) -> str:
+    """A parsed word as Hydra takes it."""
     assert o.input_line is not None
-    return o.input_line
+    return f"++{o.input_line}" if o.key_or_group.startswith(FREE) else o.input_line
 
 
-def _check_choice(o: Override) -> None:
+def check_choice(o: Override) -> None:
+    """Refuses `group=name` if there is no such file."""
     group, name = o.key_or_group, str(o.value())
     allowed = choices(group)
-    if o.value() is not None and name not in allowed:
+    if o.value() is None and group == "experiment":
+        return
+    if name not in allowed:
         raise ConfigError(
             f"unknown {group} '{name}'{nearest(name, allowed)} (allowed: {', '.join(allowed)})"
         )
@@ -174,6 +188,10 @@ def _preset(agent: str, name: str) -> str:
 def _check_key(key: str, known: Mapping[str, Any]) -> None:
     node: Any = known
     parts = key.split(".")
+    if key.startswith(FREE) and "kwargs" in known["env"]:
+        return
+    if parts[1:] == ["name"]:
+        raise ConfigError(f"{key} cannot be set: choose with {parts[0]}=<name>")
     for depth, part in enumerate(parts):
         prefix = ".".join(parts[:depth])
         if not isinstance(node, Mapping):
@@ -181,16 +199,19 @@ def _check_key(key: str, known: Mapping[str, Any]) -> None:
         if part not in node:
             group = known.get(parts[0])
             name = group.get("name") if isinstance(group, Mapping) else None
-            file = f"configs/{parts[0]}/{name}.yaml" if name else "configs/train.yaml"
+            top = "configs/train.yaml" if "agent" in known else "configs/evaluate.yaml"
+            file = f"configs/{parts[0]}/{name}.yaml" if name else top
             prefix = prefix + "." if prefix else ""
-            close = difflib.get_close_matches(part, list(node), n=1, cutoff=0.5)
-            hint = f"; did you mean {prefix}{close[0]}?" if close else ""
-            allowed = ", ".join(k for k in node if k != "name")
-            raise ConfigError(f"unknown key {key}{hint} (allowed: {allowed}; file {file})")
+            allowed = [prefix + k for k in node if k != "name"]
+            raise ConfigError(
+                f"unknown key {key}{nearest(key, allowed)}"
+                f" (allowed: {', '.join(allowed)}; file {file})"
+            )
         node = node[part]
 
 
-def _hydra(name: str, words: list[str]) -> dict[str, Any]:
+def hydra(name: str, words: list[str]) -> dict[str, Any]:
+    """Composes `configs/<name>.yaml` with the words, interpolations resolved."""
     try:
         with initialize_config_dir(str(FOLDER), version_base="1.3"):
             composed = OmegaConf.to_container(compose(name, words), resolve=True)
@@ -211,13 +232,12 @@ def _check_groups(config: Mapping[str, Any]) -> None:
     memory.check_memory(values.pop("name"), values)
     file = "configs/wrappers/default.yaml"
     check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
-    for key, value in config["optimizer"].items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if key != "name" and not number:
-            raise ConfigError(f"optimizer.{key} is {value!r}, but must be a number")
+    values = dict(config["optimizer"])
+    name = values.pop("name")
+    check(values, declared(OPTIMIZERS.target(name)), "optimizer", f"configs/optimizer/{name}.yaml")
 
 
-def _check_run(config: dict[str, Any], given: set[str]) -> None:
+def _check_run(config: dict[str, Any]) -> None:
     """Top-level keys, one budget, dt, and that agent and environment fit together."""
     top = {k: v for k, v in config.items() if k not in GROUPS}
     check(top, own("RunOptions"), "", "configs/train.yaml")
@@ -231,11 +251,11 @@ def _check_run(config: dict[str, Any], given: set[str]) -> None:
         config["dt"] = envs.native_dt(name, options)
     if not config["dt"] > 0 or not math.isfinite(config["dt"]):
         raise ConfigError(f"dt is {config['dt']!r}, but must be a number above 0 (s)")
-    if config["sim_seconds"] is not None and config["sim_seconds"] < config["dt"]:
-        raise ConfigError(
-            f"sim_seconds is {config['sim_seconds']}, shorter than one step of dt={config['dt']}"
-        )
     trial = _trial(config)
+    if config["sim_seconds"] is not None and config["sim_seconds"] < trial.dt:
+        raise ConfigError(
+            f"sim_seconds is {config['sim_seconds']}, shorter than one step of {trial.dt:g} s"
+        )
     actions = class_attribute(agents.AGENTS.target(config["agent"]["name"]), "actions")
     kind = "continuous" if hasattr(trial.single_action_space, "low") else "discrete"
     if actions not in ("any", kind):
@@ -265,33 +285,9 @@ def _trial(config: Mapping[str, Any]) -> Any:
     name, wrappers = config["env"]["name"], config["wrappers"]
     trial = envs.make_vector_env(name, options, dt=config["dt"], num_envs=1, wrappers=wrappers)
     trial.close()
+    if trial.limit_steps is None and config["evaluation"]["count"] > 0:  # type: ignore[attr-defined]
+        raise ConfigError(
+            f"env {name} has no time limit, so an evaluation might never end: give"
+            " env.time_limit_seconds or evaluation.count=0"
+        )
     return trial
-
-
-def help_text(command: str, arguments: Sequence[str]) -> str:
-    """What `--help` prints: groups, keys, and the options of the chosen components."""
-    words = [a for a in arguments if a.partition("=")[0] in GROUPS]
-    lines = [f"usage: python {command}.py [key=value …]", ""]
-    if command == "evaluate":
-        return "\n".join([*lines, *_rows("", own("EvaluateOptions"), _hydra("evaluate", []))])
-    config = _hydra("train", words)
-    lines += ["Groups (group=name):"]
-    lines += [f"  {g:<12} {', '.join(choices(g)) or '(none yet)'}" for g in GROUPS]
-    lines += [f"  {'preset':<12} {', '.join(choices('preset/' + config['agent']['name']))}", ""]
-    lines += ["Run:", *_rows("", own("RunOptions"), config)]
-    for section, name in (("evaluation", "Evaluation"), ("checkpoint", "Checkpoint")):
-        lines += _rows(section + ".", own(f"{name}Options"), config[section])
-    for group, registry in (("agent", agents.AGENTS), ("env", envs.ENVS)):
-        options = declared(registry.target(config[group]["name"]) + "Options")
-        lines += ["", f"{group}={config[group]['name']}:"]
-        lines += _rows(group + ".", options, config[group])
-    lines += ["", "Wrappers:"]
-    lines += _rows("wrappers.", declared("envs.wrappers:WrapperOptions"), config["wrappers"])
-    return "\n".join(lines)
-
-
-def _rows(prefix: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"  {prefix + o.name + '=' + str(values.get(o.name)):<40} {o.doc} [{describe(o)}]"
-        for o in options.values()
-    ]

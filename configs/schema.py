@@ -9,7 +9,7 @@ from rlkit.options import option
 @dataclass(frozen=True)
 class RunOptions:
     dt: float | None = option("time between decisions; default: the environment's own", unit="s")
-    seed: int = option("seed of every generator of the run", low=0)
+    seed: int = option("seed of every generator of the run", low=0, high=2**32 - 1)
     num_envs: int = option("environments stepped in parallel", low=1)
     preset: str | None = option("named budget and schedule of the agent")
     env_steps: int | None = option("budget: steps over all environments", low=1)

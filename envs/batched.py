@@ -60,7 +60,8 @@ class BatchedEnv(VectorEnv):
         self.dt, self.stock_dt = physics.dt * action_repeat, physics.stock_dt
         self.base_id, self.reward_bounds = physics.base_id, physics.reward_bounds
         self.limit_steps = limit_steps(physics, self.dt)
-        self._limit = np.array(self.limit_steps)
+        endless = np.iinfo(np.int64).max
+        self._limit = np.array(endless if self.limit_steps is None else self.limit_steps)
         self.autoreset_mode, self.render_mode = autoreset_mode, checked_mode(render_mode)
         self.metadata = {
             "render_modes": ["rgb_array"],

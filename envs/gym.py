@@ -5,7 +5,7 @@ become float32. State is saved by `envs.wrappers.replay`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -37,13 +37,23 @@ class Gym:
 
     @classmethod
     def native_dt(cls, options: GymOptions) -> float:
-        if options.native_dt is not None:
-            return float(options.native_dt)
         env = _make(options, None)
         try:
-            return _read_dt(env, options.id)
+            stated, fps = _stated_dt(env), env.metadata.get("render_fps")
         finally:
             env.close()
+        given = options.native_dt
+        if stated is not None and given is not None and abs(stated - given) > 1e-9 * stated:
+            raise ConfigError(
+                f"env.native_dt is {given:g}, but the step of {options.id} is {stated:g} s"
+            )
+        if given is not None or stated is not None:
+            return float(given or stated or 0)
+        if not fps:
+            raise ConfigError(
+                f"{options.id} does not say how long its step is: give env.native_dt=…"
+            )
+        return 1.0 / float(fps)
 
     @classmethod
     def make_vector(
@@ -56,6 +66,8 @@ class Gym:
     ) -> "GymVectorEnv":
         if num_envs < 1:
             raise ConfigError(f"num_envs is {num_envs}, but must be at least 1")
+
+        options = replace(options, native_dt=cls.native_dt(options))  # read once, not per copy
 
         def build(mode: str | None) -> "GymEnv":
             return cls.make_single(options, dt, action_repeat, mode)
@@ -118,15 +130,13 @@ def _extra_of(entry_point: str) -> str:
     return next((extra for part, extra in extras.items() if part in entry_point), "all")
 
 
-def _read_dt(env: gymnasium.Env, env_id: str) -> float:
+def _stated_dt(env: gymnasium.Env) -> float | None:
+    """Seconds per step if the physics says so (the frame rate of drawings is only a guess)."""
     for name in ("dt", "tau"):
         value = getattr(env.unwrapped, name, None)
         if isinstance(value, float | int) and value > 0:
             return float(value)
-    fps = env.metadata.get("render_fps")
-    if not fps:
-        raise ConfigError(f"{env_id} does not say how long its step is: give env.native_dt=…")
-    return 1.0 / float(fps)
+    return None
 
 
 class GymEnv(gymnasium.Wrapper):
@@ -170,11 +180,11 @@ class GymEnv(gymnasium.Wrapper):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         obs, info = self.env.reset(seed=seed, options=options)
-        return np.asarray(obs, dtype=np.float32), info
+        return np.array(obs, dtype=np.float32), info  # a copy: some environments reuse theirs
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(self._theirs(action))
-        return np.asarray(obs, dtype=np.float32), float(reward), terminated, truncated, info
+        return np.array(obs, dtype=np.float32), float(reward), terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:
         return self.limit.get_state()
@@ -205,6 +215,7 @@ class GymVectorEnv(VectorEnv):
         )
         self.num_envs = len(envs)
         self.dt, self.stock_dt = envs[0].dt, envs[0].stock_dt
+        self.limit_steps = envs[0].limit.limit_steps
         self.spec, self.metadata = envs[0].spec, self.sync.metadata
         self.render_mode = envs[0].render_mode
         self.base_id = envs[0].spec.name if envs[0].spec is not None else ""

@@ -138,10 +138,10 @@ def generator_of(state: Mapping[str, Any]) -> np.random.Generator:
     return np.random.Generator(bits)
 
 
-def limit_steps(physics: Physics, dt: float) -> int:
-    """Steps of an episode; more than anyone takes if it is endless."""
+def limit_steps(physics: Physics, dt: float) -> int | None:
+    """Steps of an episode; None if it is endless."""
     if physics.time_limit_seconds is None:
-        return int(np.iinfo(np.int64).max)
+        return None
     return steps_of(physics.time_limit_seconds, dt)
 
 

@@ -56,7 +56,8 @@ class SingleEnv(gymnasium.Env):
             self.physics, self.action_repeat, self._state_S1, action_1
         )
         self._elapsed_steps += 1
-        truncated = self._elapsed_steps >= self.limit_steps
+        limit = self.limit_steps
+        truncated = limit is not None and self._elapsed_steps >= limit
         obs_O = self.physics.observe(self._state_S1)[0]
         return obs_O, float(reward_1[0]), bool(terminated_1[0]), truncated, {}
 

@@ -11,6 +11,8 @@ class RunningNormalizer(nn.Module):
     the moments are buffers, saved and restored with the policy. They move only in `observe`,
     hence never during evaluation.
 
+    Before any sample it is the identity.
+
     Args:
         shape: shape of one observation.
         variance_floor: the variance is never taken below it (Tallec 2019: 1e-2).
@@ -43,4 +45,6 @@ class RunningNormalizer(nn.Module):
         return (self.m2 / self.count.clamp(min=1)).clamp(min=self.variance_floor)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.count == 0:
+            return x
         return ((x - self.mean) / self.variance.sqrt()).float()

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib.util
 import inspect
+import math
 import sys
 import types
 import typing
@@ -215,7 +216,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is not None or kind is Mapping:
         return isinstance(value, Mapping)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return inspect.isclass(kind) and isinstance(value, kind)

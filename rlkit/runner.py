@@ -35,9 +35,9 @@ class VectorRunner:
         self.envs, self.actor = envs, actor
         self.B = envs.num_envs
         options = None
-        if staggered:
-            limit = getattr(envs, "limit_steps", 0) or 0
-            options = {"elapsed_steps": np.arange(self.B) * limit // self.B}
+        limit_steps = envs.limit_steps  # type: ignore[attr-defined]
+        if staggered and limit_steps is not None:
+            options = {"elapsed_steps": np.arange(self.B) * limit_steps // self.B}
         obs, _ = envs.reset(seed=seed, options=options)
         self.obs_BO = torch.from_numpy(np.array(obs))
         self.start_B = torch.ones(self.B, dtype=torch.bool)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-STREAMS = ("networks", "noise", "replay", "environments", "actions")
+STREAMS = ("networks", "noise", "replay", "environments")
 
 
 def seed_everything(seed: int) -> dict[str, int]:

@@ -7,7 +7,6 @@ Time comes first: `obs_TBO`. `dt` is in seconds, rewards are rates (per second),
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]
@@ -64,5 +63,3 @@ Tree = dict[str, Any]
 
 Metrics = dict[str, Tensor]
 """Tag → detached tensor; its mean is taken only when it is logged."""
-
-Device = torch.device

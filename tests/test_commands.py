@@ -98,7 +98,7 @@ def test_help_names_every_key_without_torch(script):
 
 MISTAKES = {
     "agent=duu": "did you mean 'dau'",
-    "agent.lr_valu=0.1": "did you mean agent.lr_value",
+    "agent.lr_valu=0.1": "did you mean 'agent.lr_value'",
     "lr=0.1": "unknown key lr",
     "agent.lr_value=fast": "must be a number above 0",
     "agent.lr_value.x=1": "holds one value",
@@ -117,6 +117,16 @@ MISTAKES = {
     "preset=papr": "did you mean 'paper'",
     "memory=gru": "allowed: none",
     "optimizer.eps=small": "must be a number",
+    "optimizer.eps=0": "above 0",
+    "optimizer=adam optimizer.beta1=2": "number in [0, 0.999999]",
+    "optimizer.name=adam": "choose with optimizer=",
+    "agent=null": "unknown agent 'None'",
+    "sim_seconds=inf": "must be a number",
+    "seed=5000000000": "whole number in [0, 4.29497e+09]",
+    "agent.schedule=steps agent.updates_per_block=0": "at least 1",
+    "env.time_limit_seconds=null": "might never end",
+    "agent.replay_capacity=9": "one step of num_envs=256",
+    "env=gym env.id=Pendulum-v1 env.native_dt=0.1": "the step of Pendulum-v1 is 0.05 s",
     "wrappers.velocity_mask=3": "true or false",
     "resume=/nowhere": "no run folder",
     "agent": "write key=value",
@@ -140,10 +150,11 @@ def test_evaluate_mistakes(trained, tmp_path):
     (tmp_path / "config.json").write_text((trained / "config.json").read_text())
     cases = {
         "": "which run",
-        f"run={trained} episods=3": "did you mean episodes",
+        f"run={trained} episods=3": "did you mean 'episodes'",
         "run=/nowhere": "no run folder",
         f"run={tmp_path}": "no valid checkpoint",
         f"run={trained} checkpoint=77": "step 77",
+        f"run={trained} checkpoint=foo": "best, last or a step number",
         f"run={trained} dt=0.003": "time limit",
     }
     for words, expected in cases.items():

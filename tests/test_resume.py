@@ -129,6 +129,15 @@ def test_folder_without_a_valid_checkpoint(tmp_path):
     assert sorted(p.name for p in folder.rglob("*")) == before
 
 
+def test_a_budget_already_spent_changes_nothing(tmp_path):
+    folder = train.train(config_of("agent=dau env=pendulum", tmp_path))
+    before = (folder / "config.json").read_text()
+    config = resume_train(folder, ["sim_seconds=0.1"])
+    with pytest.raises(ConfigError, match="the run has made 24"):
+        train.train(config, folder)
+    assert (folder / "config.json").read_text() == before
+
+
 def test_resume_takes_only_a_budget(tmp_path):
     folder = train.train(config_of("agent=dau env=pendulum", tmp_path))
     with pytest.raises(ConfigError, match=r"agent\.tau cannot be given"):

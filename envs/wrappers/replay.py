@@ -46,13 +46,13 @@ class Replay(gymnasium.Wrapper):
         self._origin, self._actions = {"seed": seed, "rng": rng, "options": options}, []
         _forget(self.env)
         obs, info = self.env.reset(seed=seed, options=options)
-        self._last_obs = obs
+        self._last_obs = np.array(obs)
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         self._actions.append(np.array(action))
         obs, reward, terminated, truncated, info = self.env.step(action)
-        self._last_obs = obs
+        self._last_obs = np.array(obs)
         return obs, reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, Any]:

@@ -118,6 +118,10 @@ class VectorTransform(VectorWrapper):
         return self.env.stock_dt  # type: ignore[attr-defined]
 
     @property
+    def limit_steps(self) -> int | None:
+        return self.env.limit_steps  # type: ignore[attr-defined]
+
+    @property
     def reward_bounds(self) -> tuple[float, float] | None:
         return self.env.reward_bounds  # type: ignore[attr-defined]
 
@@ -172,6 +176,10 @@ class SingleTransform(gymnasium.Wrapper):
     @property
     def stock_dt(self) -> float:
         return self.env.get_wrapper_attr("stock_dt")
+
+    @property
+    def limit_steps(self) -> int | None:
+        return self.env.limit_steps  # type: ignore[attr-defined]
 
     @property
     def reward_bounds(self) -> tuple[float, float] | None:

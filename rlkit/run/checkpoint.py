@@ -1,7 +1,7 @@
 """Checkpoints: folders of plain data that are either whole or not there.
 
-    <folder>/step_000000012000/policy.pt ... manifest.json      the last `keep`
-    <folder>/best/policy.pt ... manifest.json                   replaced as a whole
+    <folder>/step_000000012000/agent.pt ... manifest.json       the last `keep`
+    <folder>/best/agent.pt ... manifest.json                    replaced as a whole
 
 A checkpoint is written to `<name>.tmp`, file by file and the manifest last, synced, and renamed.
 The one it replaces, if any, waits as `<name>.old` until the rename is done, and is read if that

@@ -1,6 +1,7 @@
 """The run folder: `config.json`, `manifest.json`, logs, checkpoints, plots, videos."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -26,6 +27,8 @@ def new_folder(config: Mapping[str, Any]) -> Path:
             return folder
         except FileExistsError:
             continue
+        except OSError as error:
+            raise ConfigError(f"cannot make a run folder in {parent}: {error.strerror}") from None
     raise ConfigError(f"cannot make a new run folder in {parent}: {stem} is taken")
 
 
@@ -49,7 +52,9 @@ def write_description(folder: Path, config: Mapping[str, Any], command: list[str
         "commit": _commit(),
     }
     for name, content in (("config", config), ("manifest", manifest)):
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+        file = folder / f"{name}.json"
+        file.with_suffix(".tmp").write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(file.with_suffix(".tmp"), file)  # a resumed run must not lose the old one
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -60,6 +65,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        missing = [k for k in ("agent", "env", "memory", "dt", "resolved") if k not in config]
+        if not isinstance(config, dict) or missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         return config
     except OSError:
         raise ConfigError(f"{folder} is no run folder: it has no readable config.json") from None

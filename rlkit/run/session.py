@@ -168,8 +168,8 @@ class Session:
         save_checkpoint(
             self._checkpoints,
             {"agent": self.loop.agent.get_state(), "training": training},
-            step=self._counters()["env_steps"],
-            metadata=self._counters(),
+            step=self.loop.vector_steps * self.B,
+            metadata=self._counters() | {"wall_seconds": self.logger.wall_seconds},
             keep=self.config["checkpoint"]["keep"],
         )
 

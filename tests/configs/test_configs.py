@@ -106,13 +106,14 @@ def test_budgets():
     config = compose_train(["env_steps=1000", "num_envs=30"])
     assert (config["env_steps"], config["sim_seconds"]) == (1000, None)
     schedule = build.BlockSchedule(10, 5.0, 1)
-    assert build.resolve_intervals(config, schedule)["total_vector_steps"] == 34
+    assert build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 34
     config = compose_train(["updates=1000"])
-    assert build.resolve_intervals(config, schedule)["total_vector_steps"] == 200
+    assert build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 200
 
 
 def test_resume_and_evaluation_read_the_run_folder(tmp_path):
     config = compose_train(["dt=0.01"])
+    config["resolved"] = {"total_vector_steps": 1, "intervals": {}}
     write_description(tmp_path, config, ["train.py"])
     assert resume_train(tmp_path, []) == config
     assert resume_train(tmp_path, ["updates=9"])["sim_seconds"] is None
@@ -127,3 +128,44 @@ def test_resume_and_evaluation_read_the_run_folder(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="damaged"):
         resume_train(tmp_path, [])
+
+
+def test_time_is_counted_in_the_steps_that_the_agent_takes():
+    """With action repeat a decision lasts several steps of the environment."""
+    config = compose_train(["wrappers.action_repeat=4", "sim_seconds=4", "num_envs=3"])
+    environments = build.make_envs(config, 3)
+    resolved = build.resolve_intervals(config, build.BlockSchedule(1, 1.0, 1), environments.dt)
+    assert environments.dt == 0.2
+    assert resolved["total_vector_steps"] == 20
+
+
+@pytest.mark.parametrize(("total", "count"), [(15, 8), (100, 9), (8, 8), (3, 8)])
+def test_evaluations_are_not_more_than_asked_for(total, count):
+    words = [f"sim_seconds={total}", "dt=1", "env.time_limit_seconds=10"]
+    config = compose_train([*words, f"evaluation.count={count}"])
+    schedule = build.BlockSchedule(1, 1.0, 1)
+    every = build.resolve_intervals(config, schedule, 1.0)["intervals"]["evaluation"]
+    assert 1 <= -(-total // every) <= count
+
+
+@pytest.mark.parametrize("wrapper", ["velocity_mask=true", "frame_stack=2"])
+def test_clocks_are_staggered_under_wrappers(wrapper):
+    config = compose_train([f"wrappers.{wrapper}", "num_envs=4"])
+    environments = build.make_envs(config, 4)
+    agent = build.make_agent(config, environments, noise_seed=0)
+    runner = build.make_loop(config, agent, environments, seed_everything(0)).runner
+    assert [runner.step().start_B.tolist() for _ in range(51)][-1] == [False, False, False, True]
+
+
+def test_paths_are_no_grammar():
+    assert compose_train(["outputs=a b(c)=d,e's"])["outputs"] == "a b(c)=d,e's"
+    assert compose_evaluate(["run=2024"])["run"] == "2024"
+
+
+def test_arguments_of_a_foreign_environment_are_free():
+    words = ["agent=dau", "env=gym", "env.id=Pendulum-v1", "env.kwargs.g=5.0"]
+    assert compose_train(words)["env"]["kwargs"] == {"g": 5.0}
+    words[-1] = "env.kwargs={g: 4.0}"
+    assert compose_train(words)["env"]["kwargs"] == {"g": 4.0}
+    with pytest.raises(ConfigError, match=r"env\.kwargs"):
+        compose_train([*words[:-1], "env.kwargs.gg=5.0"])

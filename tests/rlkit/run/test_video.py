@@ -7,6 +7,8 @@ import pytest
 from rlkit.run.video import write_video
 
 
+# imageio-ffmpeg's reader leaves the pipes of its finished child to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (61, 95)])
 def test_round_trip(tmp_path, height, width):
     frames = [np.full((height, width, 3), 20 * i, np.uint8) for i in range(10)]
