@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlkit.memory.base import Memory
+from rlkit.memory.base import Memory, select
 from rlkit.noise import OrnsteinUhlenbeck
 from rlkit.normalization import RunningNormalizer
 from rlkit.optim.flat import FlatParameters
@@ -56,8 +56,9 @@ class Agent(nn.Module):
 
     def features_step(self, obs_BO: Tensor, state: State, start_B: Tensor) -> tuple[Tensor, State]:
         """The memory's output for one step of acting."""
-        state = self.memory.restart(state, start_B)
-        y_BH, state, _ = self.memory.step(self.normalizer(obs_BO), state)
+        x_BO = self.normalizer(obs_BO)
+        state = select(start_B, self.memory.fresh_state(x_BO), state)
+        y_BH, state, _ = self.memory.step(x_BO, state)
         return y_BH, state
 
     def features(self, batch: Windows) -> Tensor:

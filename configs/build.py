@@ -48,7 +48,7 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     memory_name, memory_options = named(config["memory"])
 
     def memory(input_size: int) -> Memory:
-        return make_memory(memory_name, input_size, **memory_options)
+        return make_memory(memory_name, input_size, dt=environments.dt, **memory_options)
 
     obs_shape = environments.single_observation_space.shape
     if len(obs_shape) != 1:

@@ -75,6 +75,8 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     config = hydra("train", words) | {"preset": preset}
     _check_groups(config)
     _check_run(config)
+    options = dict(config["memory"])
+    memory.check_memory(options.pop("name"), options, config["dt"])
     return config
 
 
@@ -228,8 +230,6 @@ def _check_groups(config: Mapping[str, Any]) -> None:
         name = values.pop("name")
         file = f"configs/{group}/{name}.yaml"
         check(values, declared(registry.target(name) + "Options"), group, file)
-    values = dict(config["memory"])
-    memory.check_memory(values.pop("name"), values)
     file = "configs/wrappers/default.yaml"
     check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
     values = dict(config["optimizer"])

@@ -160,6 +160,19 @@ def _signature_options(node: ast.ClassDef) -> dict[str, Option]:
     return options
 
 
+def signature_of(cls: type) -> dict[str, Option]:
+    """The options of a class that is loaded already, whose source may not be a file."""
+    empty = inspect.Parameter.empty
+    return {
+        name: Option(
+            name,
+            Any if p.annotation is empty or isinstance(p.annotation, str) else p.annotation,
+            default=REQUIRED if p.default is empty else p.default,
+        )
+        for name, p in inspect.signature(cls).parameters.items()
+    }
+
+
 def check(values: Mapping[str, Any], options: Mapping[str, Option], where: str, file: str) -> None:
     """Compares given values with the declaration.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from rlkit.options import ConfigError, nearest
+from rlkit.options import ConfigError, Option, declared, nearest, signature_of
 
 T = TypeVar("T")
 
@@ -58,6 +58,13 @@ class Registry:
                 f" (allowed: {', '.join(self.names())})"
             )
         return self._targets[name]
+
+    def options(self, name: str) -> dict[str, Option]:
+        """What the constructor of a name declares, without importing its module."""
+        target = self.target(name)
+        if name in self._loaded:
+            return signature_of(self._loaded[name])
+        return declared(target)
 
     def load(self, name: str) -> Any:
         """The class behind a name, imported now if it was not before."""

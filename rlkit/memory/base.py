@@ -6,11 +6,12 @@ value, never an attribute: one module serves acting, training and evaluation at 
 Shapes: T time, B batch, I input, H output.  State: tuple of tensors, batch first.
 """
 
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from rlkit.options import ConfigError
 from rlkit.types import State
 
 
@@ -20,27 +21,50 @@ class Step(NamedTuple):
     y: Tensor
     state: State
     penalty: Tensor | None = None
-    """A cost of the memory's own (e.g. open gates); the learner adds its mean to the loss."""
+    """A cost of the memory's own per row (e.g. open gates, times its coefficient); the learner
+    adds the mean to its loss."""
 
 
 class Memory(nn.Module):
-    """Write `initial_state` and `step`; override `forward` only to be faster, held equal by test.
+    """Write `initial_state` and either `step`, or `project`, `recur` and `readout`.
+
+    The second form is faster: `project` and `readout` run once for all time steps, `recur` in the
+    loop. `forward` may be overridden to be faster still; a test holds it equal to the loop.
 
     Attributes:
         input_size: width of the input.
         output_size: width of the output.
+        has_traces: whether `initial_traces` and `trace_step` give exact real-time gradients.
     """
 
     input_size: int
     output_size: int
+    has_traces: ClassVar[bool] = False
 
     def initial_state(self, B: int) -> State:
         """The state before the first input of an episode."""
         raise NotImplementedError
 
+    def fresh_state(self, x_BI: Tensor) -> State:
+        """The state before an episode's first input; may be learnt from it (GateL0RD's f_init)."""
+        return self.initial_state(x_BI.shape[0])
+
+    def project(self, x: Tensor) -> Tensor:
+        """What depends on the input alone, for any leading axes."""
+        raise NotImplementedError
+
+    def recur(self, p: Tensor, state: State) -> State:
+        """The next state (B, …) from a projected input (B, …)."""
+        raise NotImplementedError
+
+    def readout(self, state: State, x: Tensor) -> Tensor:
+        """The output from the next state and the input, for any leading axes."""
+        return state[0]
+
     def step(self, x_BI: Tensor, state: State) -> Step:
         """One step; pure, writes no attribute."""
-        raise NotImplementedError
+        state = self.recur(self.project(x_BI), state)
+        return Step(self.readout(state, x_BI), state)
 
     def forward(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
         """Unrolls over time.
@@ -51,20 +75,80 @@ class Memory(nn.Module):
             start_TB: true where the input is the first of an episode; the state is *selected* to
                 the initial one before the input is consumed, and no gradient crosses.
         """
+        if type(self).recur is not Memory.recur:
+            p_TB, states = self.project(x_TBI), []
+            for t in range(x_TBI.shape[0]):
+                state = self.restart(state, start_TB, x_TBI, t)
+                state = self.recur(p_TB[t], state)
+                states.append(state)
+            stacked = tuple(torch.stack(s) for s in zip(*states, strict=True))
+            return Step(self.readout(stacked, x_TBI), state)
         outputs, penalties = [], []
         for t in range(x_TBI.shape[0]):
-            if start_TB is not None:
-                state = self.restart(state, start_TB[t])
+            state = self.restart(state, start_TB, x_TBI, t)
             y, state, penalty = self.step(x_TBI[t], state)
             outputs.append(y)
             if penalty is not None:
                 penalties.append(penalty)
         return Step(torch.stack(outputs), state, torch.stack(penalties) if penalties else None)
 
-    def restart(self, state: State, start_B: Tensor) -> State:
-        """The initial state where an episode starts, the given one elsewhere."""
-        fresh = self.initial_state(start_B.shape[0])
-        return tuple(
-            torch.where(start_B.view(-1, *[1] * (s.dim() - 1)), f, s)
-            for f, s in zip(fresh, state, strict=True)
+    def restart(self, state: State, start_TB: Tensor | None, x_TBI: Tensor, t: int) -> State:
+        """The fresh state in the rows where step t starts an episode, the given one elsewhere."""
+        if start_TB is None:
+            return state
+        return select(start_TB[t], self.fresh_state(x_TBI[t]), state)
+
+    def __call__(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
+        """`forward`, after checking that the state fits.
+
+        Raises:
+            ConfigError: the state has other shapes than this memory's, or another batch size.
+        """
+        B = x_TBI.shape[1]
+        given = [tuple(s.shape) for s in state]
+        allowed = [tuple(s.shape) for s in self.initial_state(B)]
+        if given != allowed:
+            raise ConfigError(
+                f"{type(self).__name__} got a state of shapes {given} for a batch of {B}, but"
+                f" its states have {allowed}"
+            )
+        step: Step = super().__call__(x_TBI, state, start_TB)
+        return step
+
+    def initial_traces(self, B: int) -> tuple[Tensor, ...]:
+        """Sensitivities of the state to every parameter, zero before the first input.
+
+        Raises:
+            ConfigError: this memory has no traces; lists those that have.
+        """
+        from rlkit.memory import memories_with_traces
+
+        raise ConfigError(
+            f"{type(self).__name__} has no real-time traces"
+            f" (memories that have: {', '.join(memories_with_traces())})"
         )
+
+    def trace_step(
+        self, x_BI: Tensor, state: State, traces: tuple[Tensor, ...]
+    ) -> tuple[Step, tuple[Tensor, ...]]:
+        """One step whose output carries the exact gradient of the whole past, without its graph.
+
+        State and traces are advanced without gradient; the output is built so that an ordinary
+        backward of this step alone gives real-time recurrent learning's gradient of the memory's
+        parameters, and the direct-path gradient of x.
+        """
+        raise NotImplementedError
+
+
+def select(start_B: Tensor, fresh: Any, state: Any) -> Any:
+    """Rows of `fresh` where an episode starts, of `state` elsewhere; no product: NaN stays out.
+
+    Args:
+        start_B: bool.
+        fresh: tuple of tensors, batch first.
+        state: likewise.
+    """
+    return tuple(
+        torch.where(start_B.view(-1, *[1] * (s.dim() - 1)), f, s)
+        for f, s in zip(fresh, state, strict=True)
+    )
