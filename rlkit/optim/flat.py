@@ -1,6 +1,7 @@
 """All parameters of a module as views of one vector, so that a step is a few operations."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ class Optimizer(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+OptimizerFactory = Callable[[nn.Parameter, Sequence[int]], Optimizer]
+"""(the vector, lengths of the tensors laid end to end in it) → optimiser."""
+
+
 class FlatParameters:
     """Moves a module's parameters into one vector and steps an optimiser on it.
 
@@ -28,20 +33,22 @@ class FlatParameters:
 
     Args:
         module: whose parameters are to be trained.
-        make_optimizer: called with the vector.
+        make_optimizer: called with the vector and the lengths of its tensors.
     """
 
-    def __init__(self, module: nn.Module, make_optimizer: Callable[[nn.Parameter], Optimizer]):
+    def __init__(self, module: nn.Module, make_optimizer: OptimizerFactory):
         self.parameters = list(module.parameters())
         if len(self.parameters) == 1 and self.parameters[0].dim() == 1:
             self.vector = self.parameters[0]
+            sizes = [math.prod(s) for s in getattr(module, "shapes", [self.vector.shape])]
         else:
             flat = [p.detach().reshape(-1) for p in self.parameters]
             self.vector = nn.Parameter(torch.cat(flat))
-            pieces = self.vector.data.split([f.numel() for f in flat])
+            sizes = [f.numel() for f in flat]
+            pieces = self.vector.data.split(sizes)
             for p, piece in zip(self.parameters, pieces, strict=True):
                 p.data = piece.view_as(p)
-        self.optimizer = make_optimizer(self.vector)
+        self.optimizer = make_optimizer(self.vector, sizes)
 
     def get_state(self) -> Tree:
         return self.optimizer.state_dict()
