@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlkit.memory.base import Memory, Step
+from rlkit.memory.base import Memory, Step, select
 
 T, B, I, H = 9, 4, 3, 2
 
@@ -119,11 +119,11 @@ def test_a_nan_carry_gives_no_nan_gradient():
     assert all(g.isfinite().all() for g in grads)
 
 
-def test_restart_selects_whole_rows_of_every_state():
+def test_select_takes_whole_rows_of_every_state():
     memory = Leaky(I, H)
     carry = (torch.randn(B, H), torch.full((B, 1, 2), 7.0))
     start = torch.tensor([True, False, False, True])
-    s, age = memory.restart(carry, start)
+    s, age = select(start, memory.initial_state(B), carry)
     assert torch.equal(age[:, 0, 0], torch.tensor([0.0, 7, 7, 0]))
     assert torch.equal(s[1:3], carry[0][1:3])
     assert torch.equal(s[[0, 3]], memory.initial_state(2)[0])

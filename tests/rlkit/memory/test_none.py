@@ -2,6 +2,7 @@
 
 import torch
 
+from rlkit.memory.base import select
 from rlkit.memory.none import NoMemory
 
 
@@ -17,5 +18,5 @@ def test_the_output_is_the_input():
     assert list(memory.parameters()) == []
 
 
-def test_restart_of_nothing_is_nothing():
-    assert NoMemory(3).restart((), torch.tensor([True, False])) == ()
+def test_nothing_is_selected_from_nothing():
+    assert select(torch.tensor([True, False]), NoMemory(3).initial_state(2), ()) == ()

@@ -25,7 +25,7 @@ MODULES = {
 each_module = pytest.mark.parametrize("kind", MODULES)
 
 
-def build(kind: str, seed: int = 0, make=lambda p: RMSprop(p, 0.1, 0.9)):
+def build(kind: str, seed: int = 0, make=lambda p, _: RMSprop(p, 0.1, 0.9)):
     torch.manual_seed(seed)
     module = MODULES[kind]()
     return module, FlatParameters(module, make)
@@ -110,9 +110,9 @@ def test_several_networks_move_from_the_same_point(kind):
 @pytest.mark.parametrize(
     ("kind", "make"),
     [
-        ("one parameter", lambda p: RMSprop(p, 0.1, 0.9)),
-        ("several", lambda p: RMSprop(p, 0.1, 0.9)),
-        ("several", lambda p: torch.optim.Adam([p], 0.1)),
+        ("one parameter", lambda p, _: RMSprop(p, 0.1, 0.9)),
+        ("several", lambda p, _: RMSprop(p, 0.1, 0.9)),
+        ("several", lambda p, _: torch.optim.Adam([p], 0.1)),
     ],
 )
 def test_a_loaded_state_continues_apart_from_its_source(kind, make):

@@ -1,15 +1,21 @@
 """Optimisers by name."""
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
+from rlkit.optim.adaterm import AdaTerm
 from rlkit.optim.make import make_optimizer
 from rlkit.optim.rmsprop import RMSprop
 from rlkit.options import ConfigError
 
+ROOT = Path(__file__).parents[3]
+
 
 def built(options, horizon_updates=50.0):
-    return make_optimizer(options, 0.03, horizon_updates)(torch.nn.Parameter(torch.zeros(2)))
+    return make_optimizer(options, 0.03, horizon_updates)(torch.nn.Parameter(torch.zeros(2)), [2])
 
 
 def test_rmsprop_averages_over_the_horizon():
@@ -27,6 +33,15 @@ def test_adam():
     (group,) = optimizer.param_groups
     assert isinstance(optimizer, torch.optim.Adam)
     assert (group["lr"], group["betas"], group["eps"]) == (0.03, (0.8, 0.95), 1e-5)
+
+
+def test_adaterm():
+    options = yaml.safe_load((ROOT / "configs/optimizer/adaterm.yaml").read_text())
+    optimizer = built(options)
+    assert isinstance(optimizer, AdaTerm)
+    assert (optimizer.lr, optimizer.beta2, optimizer.eps) == (0.03, 0.9, 1e-5)
+    rule = make_optimizer(options, 0.03, 1.0)
+    assert rule(torch.nn.Parameter(torch.zeros(5)), sizes=[2, 3]).sizes == [2, 3]
 
 
 def test_an_unknown_name():
