@@ -99,6 +99,8 @@ def timescale_steps(
     Raises:
         ConfigError: both or malformed ranges, reversed, shorter than one step, or no dt.
     """
+    if dt is not None and not (dt > 0 and math.isfinite(dt)):
+        raise ConfigError(f"dt is {dt}, but must be a number above 0 (s)")
     given = {k: v for k, v in (option or {}).items() if v is not None}
     if not given:
         return None
@@ -148,14 +150,15 @@ def make_memory(
     from rlkit.memory.around import Around
     from rlkit.memory.stack import Stack
 
-    for key, widths in (("layers", [layers]), ("pre", pre), ("post", post)):
-        if any(w < 1 for w in widths):
-            raise ConfigError(f"memory.{key} is {widths}, but must be whole numbers of at least 1")
     cls = MEMORIES.load(name)
     allowed = MEMORIES.options(name)
-    unknown = [k for k in options if k not in allowed]
-    if unknown:
-        check({unknown[0]: None}, options_of(name), "memory", f"configs/memory/{name}.yaml")
+    given = {"layers": layers, "pre": pre, "post": post, "timescale": timescale}
+    if name == "none":
+        given = {k: v for k, v in given.items() if v not in (1, (), [], None)}
+    own = {k: v for k, v in options.items() if k != "timescale_steps"}
+    check(given | own, options_of(name), "memory", f"configs/memory/{name}.yaml")
+    if input_size < 1:
+        raise ConfigError(f"input_size is {input_size}, but must be at least 1")
     steps = timescale_steps(timescale, dt)
     if steps is not None:
         if "timescale_steps" not in allowed:

@@ -31,6 +31,9 @@ class Memory(nn.Module):
     The second form is faster: `project` and `readout` run once for all time steps, `recur` in the
     loop. `forward` may be overridden to be faster still; a test holds it equal to the loop.
 
+    A stochastic memory draws noise in training mode only. Who evaluates a stored step again must
+    see the outputs it was acted with: act and evaluate again in evaluation mode.
+
     Attributes:
         input_size: width of the input.
         output_size: width of the output.
@@ -113,7 +116,7 @@ class Memory(nn.Module):
                 f" its states have {allowed}"
             )
         step: Step = super().__call__(x_TBI, state, start_TB)
-        return step
+        return step._replace(state=tuple(s.clone() for s in step.state))  # no views of y
 
     def initial_traces(self, B: int) -> tuple[Tensor, ...]:
         """Sensitivities of the state to every parameter, zero before the first input.
@@ -124,8 +127,8 @@ class Memory(nn.Module):
         from rlkit.memory import memories_with_traces
 
         raise ConfigError(
-            f"{type(self).__name__} has no real-time traces"
-            f" (memories that have: {', '.join(memories_with_traces())})"
+            f"{type(self).__name__} has no real-time traces (memories that have, with one layer and"
+            f" no pre or post: {', '.join(memories_with_traces())})"
         )
 
     def trace_step(

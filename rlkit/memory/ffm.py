@@ -7,7 +7,8 @@
 
 α and ω are learnt. As in its code they start at α = 1e-6 … 0.5 and ω = 2π/period, periods from 1
 to `max_period` steps, both evenly spaced. With `timescale_steps`, |α| = 1/T and ω is uniform up to
-2π/T_min, below π: the same seed gives the same physical rates and frequencies at every dt.
+2π/T_min, below π: the same seed gives the same physical rates at every dt, and the same
+frequencies where T_min is at least two steps.
 
 Differs from the paper: W₁ has no bias, so that a zero input writes nothing.
 

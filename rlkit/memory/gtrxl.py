@@ -31,7 +31,7 @@ class Gate(nn.Module):
         self.from_y = nn.Linear(size, 3 * size, bias=False)
         self.from_x = nn.Linear(size, 2 * size, bias=False)
         self.from_rx = nn.Linear(size, size, bias=False)
-        self.bias = nn.Parameter(torch.full((size,), bias))
+        self.bias = nn.Parameter(torch.full((size,), float(bias)))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         y_r, y_z, y_g = self.from_y(y).chunk(3, dim=-1)

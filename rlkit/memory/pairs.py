@@ -48,7 +48,8 @@ def draw_ring(
 
     Without time constants λ is uniform on the ring r_min ≤ |λ| ≤ r_max, with phases below
     max_phase. With them |λ| = exp(-1/T), T ~ U(steps), and phases per step are below 2π over the
-    shortest T and below π: one seed draws the same decays and frequencies per second at every dt.
+    shortest T and below π: one seed draws the same decays per second at every dt, and the same
+    frequencies where the shortest T is at least two steps.
     """
     if steps is None:
         u = torch.rand(n).clamp(1e-6, 1 - 1e-6)  # at 0 and 1 the derivatives are 0/0

@@ -40,7 +40,8 @@ class Stack(Memory):
         for cell in self.cells:
             own = cell.fresh_state(x_BI)
             fresh += own
-            x_BI = cell.step(x_BI, own).y
+            if len(fresh) < sum(self.widths):
+                x_BI = cell.step(x_BI, own).y
         return tuple(fresh)
 
     def _through(

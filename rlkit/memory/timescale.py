@@ -35,7 +35,7 @@ def chrono_bias(n: int, longest: float, shortest: float | None = None) -> Tensor
     Raises:
         ConfigError: longest ≤ 2, or shortest not in (1, longest].
     """
-    if longest <= 2:
+    if not longest > 2:
         raise ConfigError(f"chrono initialisation needs a longest dependency > 2, got {longest}")
     if shortest is None:
         return torch.log(1 + (longest - 2) * torch.rand(n))

@@ -32,7 +32,9 @@ class AdaTermOptions:
     k: float = option("least degrees of freedom", above=0)
     initial_nu: float = option("degrees of freedom at first, if more than k", low=0)
     weight_decay: float = option("L2, added to the gradient", low=0)
+    uncentered: bool = option("divide by the mean too")
     amsgrad: float = option("0: off; else factor on the running maximum", low=0, high=1)
+    adaptive_bias: bool = option("correct by what was averaged, not by 1 - beta^t")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ ALONE = [n for n in MEMORIES.names() if n != "none"]
 
 def options_of(name):
     """The YAML's options, with small sizes; no inner noise for the wrapper."""
-    values = yaml.safe_load((FOLDER / "memory" / f"{name}.yaml").read_text())
+    file = FOLDER / "memory" / f"{name}.yaml"
+    if not file.exists():  # a memory from another package: as its constructor has it
+        return {}
+    values = yaml.safe_load(file.read_text())
     values.pop("name")
     return values
 

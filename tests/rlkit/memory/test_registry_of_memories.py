@@ -1,5 +1,6 @@
 """`make_memory`: names, generic options, and what is refused, in one sentence each."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,13 @@ def test_a_memory_from_another_installed_package(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    contract = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*contract, "tests/contracts/test_memories.py", "-k", "decay"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "test" in done.stdout or "%" in done.stdout
