@@ -30,14 +30,12 @@ class Agent(nn.Module):
     """Networks are submodules; whatever else changes while learning is in `optimizers` and `noise`.
 
     Attributes:
-        loop: the loop that runs it.
         actions: the kind of action spaces it can control.
         options: its own options, as declared.
         schedule: how acting and learning alternate.
         batch_size: windows per update.
     """
 
-    loop: ClassVar[str]
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
     options: Any
     schedule: BlockSchedule

@@ -61,7 +61,6 @@ class DAUOptions:
 
 
 class DAU(Agent):
-    loop = "off_policy"
     actions = "any"
 
     def __init__(self, options: DAUOptions, parts: Parts):

@@ -57,7 +57,6 @@ class DDPGOptions:
 
 
 class DDPG(Agent):
-    loop = "off_policy"
     actions = "continuous"
 
     def __init__(self, options: DDPGOptions, parts: Parts):

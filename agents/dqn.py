@@ -54,7 +54,6 @@ class DQNOptions:
 
 
 class DQN(Agent):
-    loop = "off_policy"
     actions = "discrete"
 
     def __init__(self, options: DQNOptions, parts: Parts):

@@ -76,10 +76,10 @@ class Session:
         self.last = start
         try:
             self.loop.run(lambda loop: loop.vector_steps >= self.total, self._after_block)  # type: ignore[attr-defined]
+            self._draw()
         finally:
             self.progress.close()
             self.logger.close()
-        self._draw()
 
     def _after_block(self, loop: Loop, metrics: Metrics) -> None:
         now, final = loop.vector_steps, loop.vector_steps >= self.total
@@ -145,11 +145,8 @@ class Session:
             snapshots = plotting.load_snapshots(self.folder)
             plotting.phase_plane_figure(snapshots, plots / "phase_plane.png")
             figures["plots/phase_plane"] = plots / "phase_plane.png"
-        if self.config["tensorboard"]:
-            logger = RunLogger(self.folder, tensorboard=True)
-            for tag, path in figures.items():
-                logger.log_figure(tag, path, self._counters()["env_steps"])
-            logger.close()
+        for tag, path in figures.items():
+            self.logger.log_figure(tag, path, self._counters()["env_steps"])
 
     # ---- checkpoints ------------------------------------------------------------------------
 
