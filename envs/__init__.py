@@ -8,7 +8,10 @@ The contract, beyond gymnasium's own (autoreset SAME_STEP):
     dt, stock_dt      seconds per step, here and in the stock environment
     reward_bounds     bounds of the reward rate if known, else None
     step              rewards are rates: the return is the sum of r dt; float64
-    final_obs         infos["final_obs"] is a dense [B, …] float32 array where a copy ended
+    final_obs         infos["final_obs"] is a dense [B, …] array, typed like the observation,
+                      where a copy ended
+    obs_parts         what an observation is made of (`rlkit.observations`)
+    success_above     return above which an episode succeeded; None if that is unknown
     get_state         plain data; set_state goes on from it bit for bit
     phase_plane(n)    a grid over two-dimensional states, else None
 """
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from envs.minigrid import LAYOUTS
 from envs.wrappers import WrapperOptions
 from rlkit.options import ConfigError, check, declared
 from rlkit.registry import Registry
@@ -42,16 +46,26 @@ ENVS = Registry(
         "acrobot": "envs.classic:Acrobot",
         "cartpole": "envs.classic:CartPole",
         "gym": "envs.gym:Gym",
+        "minigrid": "envs.minigrid.generic:MiniGrid",
         "mountain_car": "envs.mountain_car:MountainCar",
         "mountain_car_continuous": "envs.mountain_car:MountainCarContinuous",
         "pendulum": "envs.classic:Pendulum",
         "pendulum_two_torque": "envs.classic:PendulumTwoTorque",
+        **LAYOUTS,
     },
 )
 
 GYMNASIUM_IDS = {
     "acrobot": "rlkit/Acrobot-v0",
     "cartpole": "rlkit/CartPole-v0",
+    "minigrid_doorkey": "rlkit/MiniGridDoorKey-v0",
+    "minigrid_key_corridor": "rlkit/MiniGridKeyCorridor-v0",
+    "minigrid_lava_crossing": "rlkit/MiniGridLavaCrossing-v0",
+    "minigrid_memory": "rlkit/MiniGridMemory-v0",
+    "minigrid_red_blue_doors": "rlkit/MiniGridRedBlueDoors-v0",
+    "minigrid_simple_crossing": "rlkit/MiniGridSimpleCrossing-v0",
+    "minigrid_unlock": "rlkit/MiniGridUnlock-v0",
+    "minigrid_unlock_pickup": "rlkit/MiniGridUnlockPickup-v0",
     "mountain_car": "rlkit/MountainCar-v0",
     "mountain_car_continuous": "rlkit/MountainCarContinuous-v0",
     "pendulum": "rlkit/Pendulum-v0",

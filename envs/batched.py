@@ -24,6 +24,7 @@ from envs.physics import (
     limit_steps,
     repeat_step,
 )
+from rlkit.observations import parts_of
 from rlkit.options import ConfigError
 
 _ONE = np.array(1)  # spares the conversion of a Python number in every step
@@ -59,6 +60,8 @@ class BatchedEnv(VectorEnv):
         self.physics, self.num_envs, self.action_repeat = physics, num_envs, action_repeat
         self.dt, self.stock_dt = physics.dt * action_repeat, physics.stock_dt
         self.base_id, self.reward_bounds = physics.base_id, physics.reward_bounds
+        self.obs_parts = parts_of(physics.observation_space)
+        self.success_above = physics.success_above
         self.limit_steps = limit_steps(physics, self.dt)
         endless = np.iinfo(np.int64).max
         self._limit = np.array(endless if self.limit_steps is None else self.limit_steps)

@@ -65,6 +65,8 @@ class Physics(ABC):
     observation_space: Box
     action_space: Box | Discrete
     reward_bounds: tuple[float, float] | None = None
+    success_above: float | None = None
+    """An episode whose return, the sum of r dt, is above it succeeded; None if that is unknown."""
     time_limit_seconds: float | None
 
     def __init__(self, options: Any, dt: float):

@@ -17,6 +17,7 @@ from envs.physics import (
     limit_steps,
     repeat_step,
 )
+from rlkit.observations import parts_of
 
 
 class SingleEnv(gymnasium.Env):
@@ -32,6 +33,8 @@ class SingleEnv(gymnasium.Env):
         self.physics, self.action_repeat = physics, action_repeat
         self.dt, self.stock_dt = physics.dt * action_repeat, physics.stock_dt
         self.base_id, self.reward_bounds = physics.base_id, physics.reward_bounds
+        self.obs_parts = parts_of(physics.observation_space)
+        self.success_above = physics.success_above
         self.limit_steps = limit_steps(physics, self.dt)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": 1 / self.dt}
         self.render_mode = checked_mode(render_mode)

@@ -1,7 +1,8 @@
 """Wrappers: what stands between an environment and an agent.
 
-Order, inside out: action repeat → time limit → velocity mask → observation noise → previous
-action and reward → frame stack. Each rule is written once, on batches (`transform.py`).
+Order, inside out: action repeat → time limit → limit is terminal → velocity mask → observation
+noise → previous action and reward → frame stack. Each rule is written once, on batches
+(`transform.py`).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WrapperOptions:
+    limit_is_terminal: bool = option("a time limit counts as a termination; for comparison only")
     velocity_mask: bool = option("hide velocities (or show only them)")
     velocity_mask_mode: Literal["drop", "zero", "keep_velocity"] = option(
         "drop = remove the entries, zero = keep the shape, keep_velocity = show only them"
@@ -40,6 +42,10 @@ def _transforms(options: WrapperOptions) -> list[Any]:
     from functools import partial
 
     chosen: list[Any] = []
+    if options.limit_is_terminal:
+        from envs.wrappers.limit_is_terminal import LimitIsTerminal
+
+        chosen.append(LimitIsTerminal)
     if options.velocity_mask:
         from envs.wrappers.velocity_mask import VelocityMask
 

@@ -1,12 +1,14 @@
 """Previous action and reward: [obs, last action, last reward], zeros at the start of an episode.
 
-A discrete action is appended one-hot, a continuous one as it is; the reward is the rate.
+A discrete action is appended one-hot, a continuous one as it is; the reward is the rate. To a
+packed dictionary they are one more part, called `previous`.
 """
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from envs.wrappers.transform import Array, EnvFacts, Transform
+from rlkit.observations import ObsPart, parts_of
 from rlkit.options import ConfigError
 
 
@@ -17,10 +19,7 @@ class PreviousAction(Transform):
         super().__init__(facts)
         self._one_hot: Array | None = None
         space, action_space = facts.observation_space, facts.action_space
-        if len(space.shape) != 1:
-            raise ConfigError(
-                f"wrappers.previous_action needs a flat observation, not one of {space.shape}"
-            )
+        facts.check_vectors("previous_action")
         if isinstance(action_space, Discrete):
             one_hot = np.eye(int(action_space.n), dtype=np.float32)
             low, high = np.zeros(len(one_hot)), np.ones(len(one_hot))
@@ -35,6 +34,10 @@ class PreviousAction(Transform):
             np.concatenate([space.high, high, [np.inf]]).astype(np.float32),
             dtype=np.float32,
         )
+        if len(facts.obs_parts) == 1:
+            self.obs_parts = parts_of(self.observation_space)
+        else:
+            self.obs_parts = (*facts.obs_parts, ObsPart("previous", "vector", (self._extra,)))
 
     def start(self, obs_KO: Array, rows_K: Array) -> Array:
         nothing_KE = np.zeros((len(obs_KO), self._extra), dtype=np.float32)

@@ -19,6 +19,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.physics import PhasePlane
+from rlkit.observations import ObsPart, parts_of
 from rlkit.options import ConfigError
 
 Array = NDArray[Any]
@@ -29,6 +30,7 @@ class EnvFacts(NamedTuple):
     """What a transform may know of the environment below it."""
 
     observation_space: Box
+    obs_parts: tuple[ObsPart, ...]
     action_space: Space
     base_id: str
     """Id without namespace and version."""
@@ -37,11 +39,27 @@ class EnvFacts(NamedTuple):
     @classmethod
     def of_vector(cls, envs: VectorEnv) -> "EnvFacts":
         space = _box(envs.single_observation_space)
-        return cls(space, envs.single_action_space, base_id_of(envs), envs.num_envs)
+        parts = getattr(envs, "obs_parts", None) or parts_of(space)
+        return cls(space, parts, envs.single_action_space, base_id_of(envs), envs.num_envs)
 
     @classmethod
     def of_single(cls, env: gymnasium.Env) -> "EnvFacts":
-        return cls(_box(env.observation_space), env.action_space, base_id_of(env))
+        space = _box(env.observation_space)
+        declared = env.has_wrapper_attr("obs_parts") and env.get_wrapper_attr("obs_parts")
+        return cls(space, declared or parts_of(space), env.action_space, base_id_of(env))
+
+    def check_vectors(self, option: str) -> None:
+        """Refuses images and grids.
+
+        Args:
+            option: name of the wrapper that needs plain numbers.
+        """
+        for part in self.obs_parts:
+            if part.kind != "vector":
+                raise ConfigError(
+                    f"wrappers.{option} needs a vector of numbers, but observation part"
+                    f" '{part.name}' is of kind {part.kind} and shape {part.shape}"
+                )
 
 
 def _box(space: Space) -> Box:
@@ -69,12 +87,14 @@ class Transform(ABC):
 
     observation_space: Box
     """Of one copy, after the rule."""
+    obs_parts: tuple[ObsPart, ...]
+    """What an observation is made of, after the rule."""
     stateless = False
     """The rule depends on the current observation alone."""
 
     def __init__(self, facts: EnvFacts):
         self.facts = facts
-        self.observation_space = facts.observation_space
+        self.observation_space, self.obs_parts = facts.observation_space, facts.obs_parts
 
     def seed(self, seed: Seed) -> None:  # noqa: B027 - a rule without randomness needs none
         """Seeds the rule's own generator; None leaves it alone."""
@@ -86,6 +106,10 @@ class Transform(ABC):
     @abstractmethod
     def step(self, obs_BO: Array, action_BA: Array, reward_B: Array) -> Array:
         """Observations of all copies after a step."""
+
+    def ends(self, terminated: Any, truncated: Any) -> tuple[Any, Any]:
+        """The flags of a step, as arrays or single values."""
+        return terminated, truncated
 
     def get_state(self) -> dict[str, Any]:
         return {}
@@ -108,6 +132,14 @@ class VectorTransform(VectorWrapper):
         self.single_observation_space = transform.observation_space
         self.observation_space = batch_space(transform.observation_space, envs.num_envs)
         self._everyone = np.arange(envs.num_envs)
+
+    @property
+    def obs_parts(self) -> tuple[ObsPart, ...]:
+        return self.transform.obs_parts
+
+    @property
+    def success_above(self) -> float | None:
+        return getattr(self.env, "success_above", None)
 
     @property
     def dt(self) -> float:
@@ -134,6 +166,7 @@ class VectorTransform(VectorWrapper):
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         obs_BO, reward_B, terminated_B, truncated_B, infos = self.env.step(actions)
+        terminated_B, truncated_B = self.transform.ends(terminated_B, truncated_B)
         if "_final_obs" not in infos:
             seen_BO = self.transform.step(obs_BO, actions, reward_B)
             return seen_BO, reward_B, terminated_B, truncated_B, infos
@@ -170,6 +203,15 @@ class SingleTransform(gymnasium.Wrapper):
         self.observation_space = transform.observation_space
 
     @property
+    def obs_parts(self) -> tuple[ObsPart, ...]:
+        return self.transform.obs_parts
+
+    @property
+    def success_above(self) -> float | None:
+        known = self.env.has_wrapper_attr("success_above")
+        return self.env.get_wrapper_attr("success_above") if known else None
+
+    @property
     def dt(self) -> float:
         return self.env.get_wrapper_attr("dt")
 
@@ -194,6 +236,7 @@ class SingleTransform(gymnasium.Wrapper):
 
     def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
         obs_O, reward, terminated, truncated, info = self.env.step(action)
+        terminated, truncated = self.transform.ends(terminated, truncated)
         seen_1O = self.transform.step(obs_O[None], np.asarray(action)[None], np.array([reward]))
         return seen_1O[0], reward, terminated, truncated, info
 

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from envs.wrappers.transform import Array, EnvFacts, Transform
+from rlkit.observations import ObsPart
 from rlkit.options import ConfigError
 
 Mode = Literal["drop", "zero", "keep_velocity"]
@@ -82,6 +83,16 @@ def velocity_indices(base_id: str, size: int) -> tuple[int, ...]:
     )
 
 
+def _kept_parts(parts: tuple[ObsPart, ...], kept: Array) -> tuple[ObsPart, ...]:
+    """Vectors without the entries that are gone; a part that loses all of them goes too."""
+    ends = np.cumsum([part.size for part in parts])
+    left = [
+        part._replace(shape=(int(np.count_nonzero((kept >= end - part.size) & (kept < end))),))
+        for part, end in zip(parts, ends, strict=True)
+    ]
+    return tuple(part for part in left if part.size)
+
+
 class VelocityMask(Transform):
     """Hides the velocities, or shows nothing else.
 
@@ -96,8 +107,7 @@ class VelocityMask(Transform):
     def __init__(self, facts: EnvFacts, mode: Mode = "drop", indices: Sequence[int] | None = None):
         super().__init__(facts)
         space = facts.observation_space
-        if len(space.shape) != 1:
-            raise ConfigError(f"a velocity mask needs a flat observation, not {space.shape}")
+        facts.check_vectors("velocity_mask")
         size = space.shape[0]
         hidden = tuple(indices) if indices is not None else velocity_indices(facts.base_id, size)
         if not hidden or not all(0 <= i < size for i in hidden):
@@ -118,6 +128,7 @@ class VelocityMask(Transform):
         if mode != "zero":
             low, high = space.low[kept], space.high[kept]
             self.observation_space = Box(low, high, dtype=space.dtype.type)
+            self.obs_parts = _kept_parts(facts.obs_parts, kept)
 
     def _mask(self, obs_BO: Array) -> Array:
         if self._zeroed is None:

@@ -9,7 +9,11 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from envs import ConfigError, make_env, make_vector_env, native_dt
+from rlkit.observations import ObsPart
+from tests.envs import foreign
 from tests.envs.rollouts import stock_vector
+
+foreign.register()
 
 has_box2d = importlib.util.find_spec("Box2D") is not None
 IDS = ["Acrobot-v1", "CartPole-v1", "MountainCarContinuous-v0", "Pendulum-v1"]
@@ -22,6 +26,15 @@ BOX2D = [
         ],
     )
     for env_id in ("BipedalWalker-v3", "LunarLander-v3")
+]
+MUJOCO = [
+    pytest.param(
+        env_id,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec("mujoco") is None, reason="MuJoCo is not installed"
+        ),
+    )
+    for env_id in ("HalfCheetah-v5", "InvertedPendulum-v5")
 ]
 
 
@@ -54,7 +67,7 @@ def test_equals_the_synchronous_vector(env_id):
             np.testing.assert_array_equal(got[4]["final_obs"], final_BO)
 
 
-@pytest.mark.parametrize("env_id", [*IDS, *BOX2D])
+@pytest.mark.parametrize("env_id", [*IDS, *BOX2D, *MUJOCO])
 def test_a_saved_state_goes_on_bit_for_bit(env_id):
     repeat = 3 if env_id == "MountainCarContinuous-v0" else 2  # of 999 steps
     chosen = {"frame_stack": 2, "action_repeat": repeat, "observation_noise": 0.1}
@@ -176,8 +189,8 @@ def test_constructor_arguments_pass_through():
     [
         ({"id": "CartPol-v1"}, None, "did you mean 'CartPole-v1'"),
         ({"id": "MountainCar-v0"}, 0.01, "dt can be set for: Acrobot-v1, CartPole-v0"),
-        ({"id": "FrozenLake-v1"}, None, "only Box is supported"),
-        ({"id": "Blackjack-v1"}, None, "only Box is supported"),
+        ({"id": "os:CartPole-v1"}, None, "is not a registered gymnasium environment"),
+        ({"id": "CartPole-v1", "drop_keys": ["pole"]}, None, "'pole', which is no part .* none"),
         ({"id": "Pendulum-v1", "kwargs": {"mass": 2}}, None, "cannot be built with env.kwargs"),
         ({"id": "Pendulum-v1"}, 0.03, "does not divide"),
     ],
@@ -197,6 +210,138 @@ def test_a_missing_package_is_named(env_id, package, extra):
         pytest.skip(f"{package} is installed")
     with pytest.raises(ConfigError, match=rf"pip install 'gymnasium\[{extra}\]'"):
         make_gym(env_id)
+
+
+def counting(num_envs=3, wrappers=None, drop_keys=("words",), **kwargs):
+    options = {"id": "Counting-v0", "kwargs": kwargs}
+    if kwargs.get("observation", "dict") == "dict":
+        options["drop_keys"] = list(drop_keys)
+    return make_vector_env("gym", options, num_envs=num_envs, wrappers=wrappers)
+
+
+def test_a_dictionary_is_packed_and_combined_actions_are_one_number():
+    envs = counting()
+    assert envs.obs_parts == (
+        ObsPart("clock", "vector", (1,)),
+        ObsPart("did", "vector", (5,)),
+        ObsPart("eye", "image", (4, 5, 3)),
+    )
+    assert envs.single_action_space == Discrete(6)
+    assert (envs.success_above, envs.reward_bounds) == (None, None)
+    obs_BO, _ = envs.reset(seed=0)
+    assert obs_BO.shape == (3, 66)
+    assert obs_BO in envs.observation_space
+    obs_BO, reward_B, *_ = envs.step(np.array([0, 4, 5]))
+    np.testing.assert_array_equal(obs_BO[:, 0], np.float32(1 / 3))
+    np.testing.assert_array_equal(
+        obs_BO[:, 1:6], [[1, 0, 1, 0, 0], [0, 1, 0, 1, 0], [0, 1, 0, 0, 1]]
+    )
+    np.testing.assert_array_equal(obs_BO[:, 6:], np.tile([10, 11, 12], (3, 20)))
+    np.testing.assert_array_equal(reward_B, [0, 2, 3])
+    single = make_env("gym", {"id": "Counting-v0", "drop_keys": ["words"]})
+    assert single.obs_parts == envs.obs_parts
+    assert single.observation_space == envs.single_observation_space
+    assert single.limit_steps is None
+
+
+@pytest.mark.parametrize(
+    ("observation", "wrappers", "shape", "dtype"),
+    [
+        ("dict", {}, (66,), np.float32),
+        ("image", {}, (4, 5, 3), np.uint8),
+        ("gray", {}, (4, 5, 1), np.uint8),
+        ("dict", {"frame_stack": 2}, (132,), np.float32),
+        ("image", {"frame_stack": 3}, (4, 5, 9), np.uint8),
+        ("image", {"limit_is_terminal": True, "action_repeat": 2}, (4, 5, 3), np.uint8),
+    ],
+)
+def test_observations_and_final_ones_are_of_the_type_of_the_space(
+    observation, wrappers, shape, dtype
+):
+    envs = counting(wrappers=wrappers, observation=observation)
+    space = envs.single_observation_space
+    assert (space.shape, space.dtype) == (shape, dtype)
+    obs_BO, _ = envs.reset(seed=1)
+    envs.action_space.seed(0)
+    ends = 0
+    for _ in range(12):
+        assert (obs_BO.shape, obs_BO.dtype) == ((3, *shape), dtype)
+        assert obs_BO in envs.observation_space
+        obs_BO, _, _, _, infos = envs.step(envs.action_space.sample())
+        if "final_obs" in infos:
+            ends += 1
+            assert (infos["final_obs"].shape, infos["final_obs"].dtype) == ((3, *shape), dtype)
+            assert infos["final_obs"] in envs.observation_space
+    assert ends > 1
+
+
+@pytest.mark.parametrize(
+    ("observation", "action"), [("dict", "multi"), ("image", "binary"), ("gray", "one")]
+)
+def test_packed_states_go_on_bit_for_bit(observation, action):
+    envs, fresh = (
+        counting(wrappers={"frame_stack": 2}, observation=observation, action=action)
+        for _ in range(2)
+    )
+    envs.reset(seed=2)
+    envs.action_space.seed(2)
+    for _ in range(23):
+        envs.step(envs.action_space.sample())
+    fresh.set_state(envs.get_state())
+    for _ in range(20):
+        action_B = envs.action_space.sample()
+        for a, b in zip(envs.step(action_B)[:4], fresh.step(action_B)[:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "wrapper", [{"observation_noise": 0.1}, {"previous_action": True}, {"velocity_mask": True}]
+)
+@pytest.mark.parametrize("observation", ["dict", "image"])
+def test_wrappers_for_vectors_refuse_images(observation, wrapper):
+    with pytest.raises(ConfigError, match=f"{next(iter(wrapper))} needs a vector of numbers"):
+        counting(wrappers=wrapper, observation=observation)
+
+
+def test_wrappers_for_vectors_take_a_pack_of_vectors():
+    envs = counting(
+        wrappers={"previous_action": True, "observation_noise": 0.1}, drop_keys=("words", "eye")
+    )
+    assert [(p.name, p.shape) for p in envs.obs_parts] == [
+        ("clock", (1,)),
+        ("did", (5,)),
+        ("previous", (7,)),
+    ]
+    obs_BO, _ = envs.reset(seed=0)
+    assert obs_BO in envs.observation_space
+
+
+@pytest.mark.parametrize(
+    ("env_id", "parts"),
+    [
+        ("FrozenLake-v1", [16]),
+        ("Taxi-v4", [500]),
+        ("Blackjack-v1", [32, 11, 2]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of toy text
+def test_toy_text_is_one_hot(env_id, parts):
+    if env_id not in gymnasium.registry:
+        pytest.skip(f"{env_id} is not registered")
+    envs = make_gym(env_id, 2)
+    assert [p.shape for p in envs.obs_parts] == [(n,) for n in parts]
+    obs_BO, _ = envs.reset(seed=0)
+    np.testing.assert_array_equal(obs_BO.sum(axis=1), len(parts))
+
+
+def test_text_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"part 'words' is Text.*env\.drop_keys=\[words\]"):
+        counting(drop_keys=())
+
+
+def test_what_cannot_be_drawn_is_said_in_a_sentence():
+    with pytest.raises(ConfigError, match="Counting-v0 cannot be drawn as rgb_array"):
+        make_env("gym", {"id": "Counting-v0", "drop_keys": ["words"]}, render_mode="rgb_array")
 
 
 def test_a_replay_that_does_not_return_is_refused():

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 
 from envs import ConfigError, make_vector_env
 from envs.wrappers.previous_action import PreviousAction
 from envs.wrappers.transform import EnvFacts
+from rlkit.observations import ObsPart
 
 CHOSEN = {"previous_action": True}
 
@@ -40,8 +42,17 @@ def test_final_observation_holds_the_last_action_and_the_next_episode_none():
     np.testing.assert_array_equal(obs_BO[1], infos["final_obs"][1])
 
 
-def test_images_are_refused():
-    facts = EnvFacts.of_vector(make_vector_env("cartpole", num_envs=2))
-    image = type(facts.observation_space)(0, 1, (8, 8, 3), np.float32)
-    with pytest.raises(ConfigError, match="flat observation"):
-        PreviousAction(facts._replace(observation_space=image))
+def test_to_a_pack_they_are_one_more_part():
+    parts = (ObsPart("mode", "vector", (2,)), ObsPart("card", "vector", (4,)))
+    facts = EnvFacts(Box(0, 1, (6,), np.float32), parts, Discrete(3), "", 2)
+    assert PreviousAction(facts).obs_parts == (*parts, ObsPart("previous", "vector", (4,)))
+    envs = make_vector_env("cartpole", num_envs=2, wrappers=CHOSEN)
+    assert envs.obs_parts == (ObsPart("obs", "vector", (7,)),)
+
+
+@pytest.mark.parametrize("kind", ["image", "grid"])
+def test_images_and_grids_are_refused(kind):
+    parts = (ObsPart("eye", kind, (7, 7, 3)),)
+    facts = EnvFacts(Box(0, 255, (7, 7, 3), np.uint8), parts, Discrete(2), "", 2)
+    with pytest.raises(ConfigError, match=f"needs a vector .*'eye' is of kind {kind}"):
+        PreviousAction(facts)

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 
 from envs import ConfigError, make_env, make_vector_env
 from envs.batched import BatchedEnv
 from envs.wrappers.transform import EnvFacts, Transform, VectorTransform
+from envs.wrappers.velocity_mask import VelocityMask
+from rlkit.observations import ObsPart
 
 ALL = {
     "velocity_mask": True,
@@ -111,3 +114,27 @@ def test_phase_plane_goes_through_a_mask_but_not_through_a_history():
     assert plane.obs.shape == (16, 2)
     stacked = make_vector_env("pendulum", num_envs=2, wrappers={"frame_stack": 2})
     assert stacked.phase_plane(4) is None
+
+
+def test_parts_and_success_pass_through_the_shells():
+    for name, options in (("pendulum", {}), ("gym", {"id": "Pendulum-v1", "success_above": -9})):
+        for envs in (
+            make_vector_env(name, options, num_envs=2, wrappers=ALL),
+            make_env(name, options, wrappers=ALL),
+        ):
+            assert envs.obs_parts == (ObsPart("obs", "vector", ((2 + 1 + 1) * 3,)),)
+            assert envs.success_above == options.get("success_above")
+
+
+def test_velocities_of_a_pack_leave_its_parts_shorter():
+    parts = (
+        ObsPart("a", "vector", (2,)),
+        ObsPart("b", "vector", (1,)),
+        ObsPart("c", "vector", (3,)),
+    )
+    facts = EnvFacts(Box(-1, 1, (6,), np.float32), parts, Discrete(2), "")
+    mask = VelocityMask(facts, indices=[0, 2, 5])
+    assert mask.obs_parts == (parts[0]._replace(shape=(1,)), parts[2]._replace(shape=(2,)))
+    assert VelocityMask(facts, "zero", [0]).obs_parts == parts
+    with pytest.raises(ConfigError, match="velocity_mask needs a vector of numbers"):
+        VelocityMask(facts._replace(obs_parts=(ObsPart("a", "image", (1, 2, 3)),)), indices=[0])

@@ -1,0 +1,70 @@
+"""What an observation is made of. Torch-free: environments declare it, encoders read it.
+
+An observation crosses every border as one array. A dictionary is packed: its parts, in order,
+raveled and laid end to end.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+from gymnasium.spaces import Box
+
+from rlkit.options import ConfigError
+
+
+class ObsPart(NamedTuple):
+    """One part of an observation.
+
+    Attributes:
+        name: key in the dictionary it came from; "obs" if it is the whole.
+        kind: vector (any numbers), image (H, W, C of uint8 pixels), grid (MiniGrid's view: cells
+            of type, colour, state).
+        shape: of this part alone.
+    """
+
+    name: str
+    kind: Literal["vector", "image", "grid"]
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def parts_of(space: Box) -> tuple[ObsPart, ...]:
+    """The part that a plain space is: a vector, or an image of uint8 pixels.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if len(space.shape) == 1:
+        return (ObsPart("obs", "vector", space.shape),)
+    if len(space.shape) == 3 and space.dtype == "uint8":
+        return (ObsPart("obs", "image", space.shape),)
+    raise ConfigError(
+        f"observations of shape {space.shape} and type {space.dtype} are neither vectors nor images"
+        " (allowed: one axis of numbers; height, width, channels of uint8)"
+    )
+
+
+FITTING = {"vector": "mlp", "image": "cnn", "grid": "grid"}
+"""The encoder of each kind of part; `auto` chooses it, and small vectors may stand beside any."""
+
+
+def check_encoder(encoder: str, parts: tuple[ObsPart, ...]) -> None:
+    """Compares an encoder with what it is to encode.
+
+    Args:
+        encoder: auto, mlp, cnn or grid.
+        parts: of the observation.
+
+    Raises:
+        ConfigError: it cannot take a part.
+    """
+    for part in parts:
+        if encoder not in ("auto", FITTING[part.kind]) and part.kind != "vector":
+            shape = " x ".join(map(str, part.shape))
+            raise ConfigError(
+                f"agent.encoder is {encoder}, but the observation is of kind {part.kind} ({shape})"
+                f" (encoders that take it: auto, {FITTING[part.kind]})"
+            )
