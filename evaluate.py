@@ -57,7 +57,7 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
         settings["episodes"],
         settings["seed"],
         video_fps=VIDEO_FPS if video else None,
-        explore=not request["deterministic"],
+        explore=not settings["deterministic"],
     )
     result = play()
     counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")

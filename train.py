@@ -40,11 +40,17 @@ def train(config: dict[str, Any], resume: Path | None = None) -> Path:
     seeds = seed_everything(config["seed"])
     envs = build.make_envs(config, config["num_envs"])
     agent = build.make_agent(config, envs, seeds["noise"])
+    config = config | {"resolved": build.resolve_intervals(config, agent.schedule, envs.dt)}
     loop = build.make_loop(config, agent, envs, seeds)
     settings = config["evaluation"]
     eval_envs = build.make_envs(config, min(settings["num_envs"], settings["episodes"]))
-    evaluate = build.make_evaluator(agent, eval_envs, settings["episodes"], settings["seed"])
-    config = config | {"resolved": build.resolve_intervals(config, agent.schedule, envs.dt)}
+    evaluate = build.make_evaluator(
+        agent,
+        eval_envs,
+        settings["episodes"],
+        settings["seed"],
+        explore=not settings["deterministic"],
+    )
     checkpoint = None
     if resume is not None:
         checkpoint, _ = load_checkpoint(resume / "checkpoints", "last")

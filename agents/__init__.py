@@ -8,5 +8,6 @@ AGENTS = Registry(
         "dau": "agents.dau:DAU",
         "ddpg": "agents.ddpg:DDPG",
         "dqn": "agents.dqn:DQN",
+        "ppo": "agents.ppo:PPO",
     },
 )

@@ -1,17 +1,17 @@
 """What every agent is: it acts with an explicit memory state, and it learns from batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rlkit.memory.base import Memory, select
-from rlkit.noise import OrnsteinUhlenbeck
-from rlkit.normalization import RunningNormalizer
+from rlkit.networks.encoder import Encoder
+from rlkit.observations import ObsPart
 from rlkit.optim.flat import FlatParameters
 from rlkit.schedule import BlockSchedule
-from rlkit.types import Metrics, Spaces, State, Transition, Tree, Windows
+from rlkit.types import Spaces, State, Transition, Tree, Windows
 
 
 class Parts(NamedTuple):
@@ -29,45 +29,48 @@ class Parts(NamedTuple):
 class Agent(nn.Module):
     """Networks are submodules; whatever else changes while learning is in `optimizers` and `noise`.
 
+    How it learns, `update`, is asked for by its loop: see `rlkit/loops/`.
+
     Attributes:
         actions: the kind of action spaces it can control.
+        loop: the loop that drives it, a name of `configs/build.py`.
         options: its own options, as declared.
         schedule: how acting and learning alternate.
-        batch_size: windows per update.
     """
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
+    loop: ClassVar[Literal["off_policy", "on_policy"]] = "off_policy"
     options: Any
     schedule: BlockSchedule
-    batch_size: int
-    noise: OrnsteinUhlenbeck
+    noise: Any
+    """what exploration draws from, with get_state and set_state: a process or a generator"""
     optimizers: dict[str, FlatParameters]
 
-    def __init__(self, parts: Parts):
+    def __init__(self, parts: Parts, encoder: str = "auto", encoder_sizes: Sequence[int] = ()):
         super().__init__()
-        shape = parts.spaces.obs_shape
-        self.normalizer = RunningNormalizer(shape) if parts.normalize else nn.Identity()
-        self.memory = parts.make_memory(shape[0])
+        spaces = parts.spaces
+        kinds = spaces.obs_parts or (ObsPart("obs", "vector", spaces.obs_shape),)
+        self.encoder = Encoder(spaces.obs_shape, kinds, encoder, encoder_sizes, parts.normalize)
+        self.memory = parts.make_memory(self.encoder.output_size)
 
     def initial_state(self, B: int) -> State:
         return self.memory.initial_state(B)
 
     def features_step(self, obs_BO: Tensor, state: State, start_B: Tensor) -> tuple[Tensor, State]:
         """The memory's output for one step of acting."""
-        x_BO = self.normalizer(obs_BO)
-        state = select(start_B, self.memory.fresh_state(x_BO), state)
-        y_BH, state, _ = self.memory.step(x_BO, state)
+        x_BI = self.encoder(obs_BO)
+        state = select(start_B, self.memory.fresh_state(x_BI), state)
+        y_BH, state, _ = self.memory.step(x_BI, state)
         return y_BH, state
 
     def features(self, batch: Windows) -> Tensor:
         """The memory's output (T + 1, B, H) along stored windows."""
-        y_TBH: Tensor = self.memory(self.normalizer(batch.obs_TBO), batch.state).y
+        y_TBH: Tensor = self.memory(self.encoder(batch.obs_TBO), batch.state).y
         return y_TBH
 
     def observe(self, step: Transition) -> None:
         """Sees every step taken in training, stored or not."""
-        if isinstance(self.normalizer, RunningNormalizer):
-            self.normalizer.observe(step.obs_BO)
+        self.encoder.observe(step.obs_BO)
 
     def act(
         self, obs_BO: Tensor, state: State, start_B: Tensor, explore: bool
@@ -83,10 +86,6 @@ class Agent(nn.Module):
         Returns:
             float actions in [-1, 1] (B, A), or int64 (B,); and the memory state after.
         """
-        raise NotImplementedError
-
-    def update(self, batch: Windows) -> Metrics:
-        """One step of learning."""
         raise NotImplementedError
 
     def inspect(self, obs_BO: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,13 +8,17 @@ import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
 from rlkit.loops.off_policy import OffPolicyLoop
+from rlkit.loops.on_policy import OnPolicyLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
+from rlkit.observations import ObsPart, parts_of
 from rlkit.options import ConfigError
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
-from rlkit.runner import VectorRunner, as_numpy_actor
-from rlkit.schedule import BlockSchedule
+from rlkit.run.player import Player
+from rlkit.run.session import Loop
+from rlkit.runner import VectorRunner
+from rlkit.schedule import BlockSchedule, chunk_length
 from rlkit.seeding import generator
 from rlkit.types import Spaces
 
@@ -50,21 +54,17 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     def memory(input_size: int) -> Memory:
         return make_memory(memory_name, input_size, dt=environments.dt, **memory_options)
 
-    obs_shape = environments.single_observation_space.shape
-    if len(obs_shape) != 1:
-        raise ConfigError(
-            f"env {config['env']['name']} observes arrays of shape {obs_shape}, but agent {name}"
-            " takes vectors"
-        )
     action_space = environments.single_action_space
     discrete = not hasattr(action_space, "low")
     spaces = Spaces(
-        obs_shape=obs_shape,
+        obs_shape=environments.single_observation_space.shape,
         action_size=int(action_space.n) if discrete else int(action_space.shape[0]),
         discrete=discrete,
         dt=environments.dt,
         num_envs=environments.num_envs,
         reward_bounds=environments.reward_bounds,
+        obs_parts=obs_parts(environments),
+        stock_dt=environments.stock_dt,
     )
     cls = AGENTS.load(name)
     declaration = getattr(__import__(cls.__module__, fromlist=["_"]), f"{cls.__name__}Options")
@@ -79,10 +79,22 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     return agent
 
 
+def obs_parts(environments: Any) -> tuple[ObsPart, ...]:
+    """What an observation is made of."""
+    declared = getattr(environments, "obs_parts", None)
+    return declared or parts_of(environments.single_observation_space)
+
+
 def make_loop(
     config: Mapping[str, Any], agent: Agent, environments: Any, seeds: Mapping[str, int]
-) -> OffPolicyLoop:
-    """Runner, replay and loop around an agent."""
+) -> Loop:
+    """Runner, storage and loop around an agent; the configuration has its budget resolved."""
+    if agent.loop == "on_policy":
+        o = agent.options
+        chunk_length(o.rollout_steps, o.chunk_steps, environments.num_envs, o.minibatches)
+        runner = VectorRunner(environments, agent, seeds["environments"], staggered=False)
+        total = config["resolved"]["total_vector_steps"]
+        return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total)  # type: ignore[arg-type]
     if agent.initial_state(1):
         raise ConfigError(
             f"agent {config['agent']['name']} learns from single steps, so it cannot train memory"
@@ -95,7 +107,7 @@ def make_loop(
         )
     runner = VectorRunner(environments, agent, seeds["environments"])
     replay = TransitionReplay(agent.options.replay_capacity, generator(seeds["replay"]))
-    return OffPolicyLoop(runner, agent, replay, agent.schedule)
+    return OffPolicyLoop(runner, agent, replay, agent.schedule)  # type: ignore[arg-type]
 
 
 def make_evaluator(
@@ -107,9 +119,10 @@ def make_evaluator(
     explore: bool = False,
 ) -> Callable[[], EvalResult]:
     """Plays the fixed episodes, greedily unless `explore`."""
+    player = Player(agent, explore)
     return lambda: evaluate(
-        as_numpy_actor(agent, explore),
-        agent.initial_state,
+        player.act,
+        player.begin,
         environments,
         episodes=episodes,
         seed=seed,

@@ -4,7 +4,6 @@ Hydra composes `configs/`; every key is then compared with what the components d
 wrong word is answered in one sentence, before anything is built or written.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,15 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import agents
-import envs
-from rlkit import memory
-from rlkit.optim import OPTIMIZERS
-from rlkit.options import (
-    ConfigError,
-    Option,
-    check,
-    class_attribute,
-    declared,
-    nearest,
-)
+from configs.check import BUDGETS, check_budget, check_config, own, trial
+from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
 FOLDER = Path(__file__).parent
 GROUPS = ("agent", "env", "memory", "optimizer", "wrappers", "experiment")
-BUDGETS = ("env_steps", "sim_seconds", "updates")
 PATHS = ("run", "resume", "outputs")
 FREE = "env.kwargs"
 """Arguments of a foreign environment's constructor: any key."""
-
-
-def own(name: str) -> dict[str, Option]:
-    """The declarations of a dataclass of `configs/schema.py`."""
-    return declared(f"configs.schema:{name}")
 
 
 def choices(group: str) -> list[str]:
@@ -61,22 +44,18 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     groups = [o for o in overrides if o.key_or_group in GROUPS]
     for o in groups:
         check_choice(o)
-    known = hydra("train", [text_of(o) for o in groups])
+    words = [text_of(o) for o in groups]
+    known = hydra("train", words)
     values = [o for o in overrides if o.key_or_group not in GROUPS]
     for o in values:
         _check_key(o.key_or_group, known)
-    words = [text_of(o) for o in groups]
     preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
     if preset is not None:
-        words.append(
-            f"+preset/{known['agent']['name']}={_preset(known['agent']['name'], str(preset))}"
-        )
+        agent = known["agent"]["name"]
+        words.insert(0, f"+preset/{agent}={_preset(agent, str(preset))}")
     words += [text_of(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
     config = hydra("train", words) | {"preset": preset}
-    _check_groups(config)
-    _check_run(config)
-    options = dict(config["memory"])
-    memory.check_memory(options.pop("name"), options, config["dt"])
+    check_config(config)
     return config
 
 
@@ -117,7 +96,7 @@ def resume_train(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:
             )
     if budgets:
         config |= dict.fromkeys(BUDGETS) | budgets
-        _one_budget(config)
+        check_budget(config)
     return config
 
 
@@ -128,14 +107,14 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         ConfigError: the folder is no run folder, or its environment cannot run at the asked dt.
     """
     config = read_config(folder)
-    for key in ("episodes", "num_envs", "seed"):
+    for key in ("episodes", "num_envs", "seed", "deterministic"):
         if request[key] is not None:
             config["evaluation"][key] = request[key]
     if request["dt"] is not None:
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:
         config["wrappers"]["observation_noise"] = request["observation_noise"]
-    _trial(config)
+    trial(config)
     return config
 
 
@@ -160,8 +139,10 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 
 
 def text_of(o: Override) -> str:
-    """A parsed word as Hydra takes it."""
+    """A parsed word as Hydra takes it; an experiment comes after the preset and is stronger."""
     assert o.input_line is not None
+    if o.key_or_group == "experiment":
+        return f"+{o.input_line}"
     return f"++{o.input_line}" if o.key_or_group.startswith(FREE) else o.input_line
 
 
@@ -221,73 +202,3 @@ def hydra(name: str, words: list[str]) -> dict[str, Any]:
         raise ConfigError(" ".join(str(error).split())) from None
     assert isinstance(composed, dict)
     return {str(k): v for k, v in composed.items()}
-
-
-def _check_groups(config: Mapping[str, Any]) -> None:
-    """Every component's options against its own declaration."""
-    for group, registry in (("agent", agents.AGENTS), ("env", envs.ENVS)):
-        values = dict(config[group])
-        name = values.pop("name")
-        file = f"configs/{group}/{name}.yaml"
-        check(values, declared(registry.target(name) + "Options"), group, file)
-    file = "configs/wrappers/default.yaml"
-    check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
-    values = dict(config["optimizer"])
-    name = values.pop("name")
-    check(values, declared(OPTIMIZERS.target(name)), "optimizer", f"configs/optimizer/{name}.yaml")
-
-
-def _check_run(config: dict[str, Any]) -> None:
-    """Top-level keys, one budget, dt, and that agent and environment fit together."""
-    top = {k: v for k, v in config.items() if k not in GROUPS}
-    check(top, own("RunOptions"), "", "configs/train.yaml")
-    for section, name in (("evaluation", "Evaluation"), ("checkpoint", "Checkpoint")):
-        check(config[section], own(f"{name}Options"), section, "configs/train.yaml")
-    if all(config[b] is None for b in BUDGETS):
-        config.update({b: v for b, v in config["budget"].items() if v is not None})
-    _one_budget(config)
-    name, options = config["env"]["name"], {k: v for k, v in config["env"].items() if k != "name"}
-    if config["dt"] is None:
-        config["dt"] = envs.native_dt(name, options)
-    if not config["dt"] > 0 or not math.isfinite(config["dt"]):
-        raise ConfigError(f"dt is {config['dt']!r}, but must be a number above 0 (s)")
-    trial = _trial(config)
-    if config["sim_seconds"] is not None and config["sim_seconds"] < trial.dt:
-        raise ConfigError(
-            f"sim_seconds is {config['sim_seconds']}, shorter than one step of {trial.dt:g} s"
-        )
-    actions = class_attribute(agents.AGENTS.target(config["agent"]["name"]), "actions")
-    kind = "continuous" if hasattr(trial.single_action_space, "low") else "discrete"
-    if actions not in ("any", kind):
-        fitting = ", ".join(
-            a
-            for a in agents.AGENTS.names()
-            if class_attribute(agents.AGENTS.target(a), "actions") in ("any", kind)
-        )
-        raise ConfigError(
-            f"agent {config['agent']['name']} needs {actions} actions, but env {name} has {kind}"
-            f" ones (agents that fit: {fitting})"
-        )
-
-
-def _one_budget(config: Mapping[str, Any]) -> None:
-    budgets = [b for b in BUDGETS if config[b] is not None]
-    if len(budgets) != 1:
-        stated = " and ".join(f"{b}={config[b]}" for b in budgets) or "none"
-        raise ConfigError(f"a run needs one budget of {', '.join(BUDGETS)}, but got {stated}")
-    options = own("RunOptions")
-    check({budgets[0]: config[budgets[0]]}, {budgets[0]: options[budgets[0]]}, "", "")
-
-
-def _trial(config: Mapping[str, Any]) -> Any:
-    """One copy of the environment, so that what it refuses is refused here."""
-    options = {k: v for k, v in config["env"].items() if k != "name"}
-    name, wrappers = config["env"]["name"], config["wrappers"]
-    trial = envs.make_vector_env(name, options, dt=config["dt"], num_envs=1, wrappers=wrappers)
-    trial.close()
-    if trial.limit_steps is None and config["evaluation"]["count"] > 0:  # type: ignore[attr-defined]
-        raise ConfigError(
-            f"env {name} has no time limit, so an evaluation might never end: give"
-            " env.time_limit_seconds or evaluation.count=0"
-        )
-    return trial

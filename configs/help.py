@@ -5,7 +5,8 @@ from typing import Any
 
 import agents
 import envs
-from configs.compose import GROUPS, check_choice, choices, hydra, own, parse, text_of
+from configs.check import own
+from configs.compose import GROUPS, check_choice, choices, hydra, parse, text_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import Option, declared, describe
 

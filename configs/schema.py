@@ -31,6 +31,7 @@ class EvaluationOptions:
     episodes: int = option("episodes each, on fixed starts", low=1)
     num_envs: int = option("copies they are played on", low=1)
     seed: int = option("episode e starts from seed + e", low=0)
+    deterministic: bool = option("greedy actions; false: drawn as in training")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class EvaluateOptions:
     episodes: int | None = option("episodes; default: as in training", low=1)
     num_envs: int | None = option("copies they are played on; default: as in training", low=1)
     seed: int | None = option("episode e starts from seed + e; default: as in training", low=0)
-    deterministic: bool = option("greedy actions; false: with exploration noise")
+    deterministic: bool | None = option("greedy actions, or with noise; default: as in training")
     dt: float | None = option("time between decisions; default: as in training", unit="s")
     observation_noise: float | None = option("standard deviation; default: as in training", low=0)
     video: bool = option("record the first episode under videos/")

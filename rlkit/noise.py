@@ -1,7 +1,9 @@
-"""Exploration noise in physical time."""
+"""What exploration draws from: noise in physical time, and uniform numbers."""
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,3 +54,44 @@ class OrnsteinUhlenbeck:
     def set_state(self, state: Tree) -> None:
         self.z = state["z"].clone()
         self.generator.set_state(state["generator"])
+
+
+class UniformDraws:
+    """Uniform numbers in (0, 1) of one generator, from which a policy samples its actions."""
+
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """(B, n) numbers, never 0 or 1."""
+        return torch.rand(shape, generator=self.generator).clamp_(min=2**-25)
+
+    def get_state(self) -> Tensor:
+        return self.generator.get_state()
+
+    def set_state(self, state: Tensor) -> None:
+        self.generator.set_state(state)
+
+
+class EpisodeDraws(UniformDraws):
+    """As above, but row b has a stream of its own, whatever rows are beside it.
+
+    Args:
+        seeds: of the rows.
+    """
+
+    BLOCK_STEPS = 64
+
+    def __init__(self, seeds: Sequence[int]):
+        streams = [np.random.SeedSequence(s, spawn_key=(0x616374,)) for s in seeds]
+        self.rngs = [np.random.default_rng(s) for s in streams]
+        self.used = self.BLOCK_STEPS
+        self.block = torch.empty(0)
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        if self.used == self.BLOCK_STEPS:
+            size = (self.BLOCK_STEPS, *shape[1:])
+            rows = [rng.random(size, dtype=np.float32) for rng in self.rngs]
+            self.block, self.used = torch.from_numpy(np.stack(rows, 1)).clamp_(min=2**-25), 0
+        self.used += 1
+        return self.block[self.used - 1]

@@ -48,3 +48,55 @@ class RunningNormalizer(nn.Module):
         if self.count == 0:
             return x
         return ((x - self.mean) / self.variance.sqrt()).float()
+
+
+class ValueNormalizer(nn.Module):
+    """PopArt (van Hasselt et al., 2016): the critic works in units of its targets' spread.
+
+    The last layer of the critic emits (V - mean) / std; when the moments move, the layer is
+    rescaled so that V itself does not.
+
+        mean, square ← (1 - β) · old + β · batch,   β = max(rate, 1/n) at the n-th batch
+
+    Args:
+        layer: the critic's last layer, one output.
+        rate: weight of the newest batch.
+    """
+
+    mean: Tensor
+    square: Tensor
+    batches: Tensor
+
+    def __init__(self, layer: nn.Linear, rate: float):
+        super().__init__()
+        self.rate = rate
+        self._layer = [layer]  # in a list: not a submodule here too
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("square", torch.ones((), dtype=torch.float64))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.float64))
+
+    @property
+    def std(self) -> Tensor:
+        return (self.square - self.mean.square()).clamp(min=1e-6).sqrt()
+
+    @torch.no_grad()
+    def observe(self, target: Tensor) -> None:
+        """Moves the moments towards a batch of value targets; V is preserved."""
+        (layer,) = self._layer
+        old_mean, old_std = self.mean.clone(), self.std
+        self.batches += 1
+        beta = torch.clamp(1 / self.batches, min=self.rate)
+        target = target.double()
+        self.mean.lerp_(target.mean(), beta)
+        self.square.lerp_(target.square().mean(), beta)
+        new_std = self.std
+        layer.bias.copy_((old_std * layer.bias + old_mean - self.mean) / new_std)
+        layer.weight.mul_(old_std / new_std)
+
+    def normalize(self, value: Tensor) -> Tensor:
+        """Values in reward units → in units of their spread."""
+        return ((value - self.mean) / self.std).to(value.dtype)
+
+    def denormalize(self, value: Tensor) -> Tensor:
+        """The critic's output → value in reward units."""
+        return (value * self.std + self.mean).to(value.dtype)

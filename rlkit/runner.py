@@ -1,5 +1,6 @@
 """Steps a vector environment with an agent; owns observations, start flags and the memory state."""
 
+from collections import deque
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 from rlkit.types import State, Transition, Tree
+
+RECENT_EPISODES = 50
 
 
 class Actor(Protocol):
@@ -46,12 +49,23 @@ class VectorRunner:
         self.length_B = np.zeros(self.B, dtype=np.int64)
         self.vector_steps = 0
         self.finished: list[tuple[float, int]] = []
+        self.recent: deque[float] = deque(maxlen=RECENT_EPISODES)
 
     @torch.no_grad()
     def step(self) -> Transition:
         """One exploring step of all copies."""
+        action_BA, state = self.actor.act(self.obs_BO, self.state, self.start_B, explore=True)
+        return self.advance(action_BA, state)
+
+    def advance(self, action_BA: Tensor, state: State) -> Transition:
+        """Steps the environments.
+
+        Args:
+            action_BA: what to do.
+            state: the memory state after the present observation.
+        """
         before, obs_BO, start_B = self.state, self.obs_BO, self.start_B
-        action_BA, self.state = self.actor.act(obs_BO, before, start_B, explore=True)
+        self.state = state
         obs, reward, terminated, truncated, info = self.envs.step(action_BA.numpy())
         ended = terminated | truncated
         self.obs_BO = torch.from_numpy(np.array(obs))
@@ -66,6 +80,7 @@ class VectorRunner:
             next_obs_BO,
             start_B,
             before,
+            torch.from_numpy(truncated & ~terminated),
         )
 
     def _count(self, reward: np.ndarray, ended: np.ndarray) -> None:
@@ -76,23 +91,32 @@ class VectorRunner:
             dt = self.envs.dt  # type: ignore[attr-defined]
             ended_returns = (self.return_B[ended] * dt).tolist()
             self.finished += zip(ended_returns, self.length_B[ended].tolist(), strict=True)
+            self.recent.extend(ended_returns)
             self.return_B[ended] = 0
             self.length_B[ended] = 0
 
     def pop_metrics(self) -> dict[str, float]:
         """Mean return (Σ r·dt) and length of the episodes that ended since the last call.
 
-        With staggered clocks the first episode of a copy is cut short.
+        `recent_*` are over the last 50 episodes, whenever they ended; `stock_return` is in units of
+        the stock environment, whose rewards are per step. With staggered clocks the first episode
+        of a copy is cut short.
         """
         if not self.finished:
             return {}
         returns, lengths = zip(*self.finished, strict=True)
         self.finished = []
-        return {
+        recent = np.array(self.recent)
+        metrics = {
             "rollout/return_mean": float(np.mean(returns)),
             "rollout/length_mean": float(np.mean(lengths)),
             "rollout/episodes": float(len(returns)),
+            "rollout/recent_stock_return_mean": float(recent.mean()) / self.envs.stock_dt,  # type: ignore[attr-defined]
         }
+        success_above = getattr(self.envs, "success_above", None)
+        if success_above is not None:
+            metrics["rollout/recent_success_rate"] = float((recent > success_above).mean())
+        return metrics
 
     def get_state(self) -> Tree:
         return {
@@ -104,6 +128,7 @@ class VectorRunner:
             "length": self.length_B.copy(),
             "vector_steps": self.vector_steps,
             "finished": [list(f) for f in self.finished],
+            "recent": list(self.recent),
         }
 
     def set_state(self, state: Tree) -> None:
@@ -113,16 +138,4 @@ class VectorRunner:
         self.return_B, self.length_B = state["return"].copy(), state["length"].copy()
         self.vector_steps = state["vector_steps"]
         self.finished = [(float(r), int(n)) for r, n in state["finished"]]
-
-
-def as_numpy_actor(actor: Actor, explore: bool = False) -> Any:
-    """`act(obs, state, start) -> (action, state)` on arrays, for `run.evaluation`."""
-
-    @torch.no_grad()
-    def act(obs_BO: np.ndarray, state: State, start_B: np.ndarray) -> tuple[np.ndarray, State]:
-        action, state = actor.act(
-            torch.from_numpy(np.array(obs_BO)), state, torch.from_numpy(start_B), explore
-        )
-        return action.numpy(), state
-
-    return act
+        self.recent = deque(state["recent"], maxlen=RECENT_EPISODES)

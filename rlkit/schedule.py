@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from rlkit.options import ConfigError
+
 
 class ScheduleOptions(Protocol):
     """The fields of an agent's options that `BlockSchedule.of` reads."""
@@ -52,3 +54,25 @@ class BlockSchedule:
             return cls(options.block_steps, per_step, store_every_steps)
         block_steps = max(1, round(options.block_seconds / dt))
         return cls(block_steps, options.updates_per_second * dt, store_every_steps)
+
+
+def chunk_length(
+    rollout_steps: int, chunk_steps: int | None, num_envs: int, minibatches: int
+) -> int:
+    """The length L of the sequences an on-policy agent learns from, if everything divides.
+
+    Raises:
+        ConfigError: the chunk does not divide the rollout, or the minibatches not the sequences.
+    """
+    L = chunk_steps or rollout_steps
+    if rollout_steps % L:
+        raise ConfigError(
+            f"agent.chunk_steps is {L}, but must divide agent.rollout_steps={rollout_steps}"
+        )
+    N = num_envs * (rollout_steps // L)
+    if N % minibatches:
+        raise ConfigError(
+            f"agent.minibatches is {minibatches}, but must divide the {N} sequences of a rollout"
+            f" (num_envs={num_envs}, {rollout_steps // L} chunks each)"
+        )
+    return L

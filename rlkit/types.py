@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from rlkit.observations import ObsPart
+
 State = tuple[Tensor, ...]
 
 
@@ -24,6 +26,10 @@ class Spaces(NamedTuple):
     num_envs: int
     reward_bounds: tuple[float, float] | None = None
     """Smallest and largest reward rate, if the environment declares them."""
+    obs_parts: tuple[ObsPart, ...] = ()
+    """What an observation is made of; empty: one vector."""
+    stock_dt: float | None = None
+    """Seconds per step of the stock environment; None: dt."""
 
 
 class Windows(NamedTuple):
@@ -56,6 +62,8 @@ class Transition(NamedTuple):
     """One dt later; the true final observation where an episode ended."""
     start_B: Tensor
     state: State
+    truncated_B: Tensor
+    """true where the time limit ended the episode, and nothing else did"""
 
 
 Tree = dict[str, Any]

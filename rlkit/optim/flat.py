@@ -12,7 +12,9 @@ from rlkit.types import Tree
 
 
 class Optimizer(Protocol):
-    """The verbs of torch's optimisers that are used here."""
+    """The verbs of torch's optimisers that are used here; torch's keep `lr` in `param_groups`."""
+
+    lr: float
 
     def step(self) -> None: ...
 
@@ -49,6 +51,26 @@ class FlatParameters:
             for p, piece in zip(self.parameters, pieces, strict=True):
                 p.data = piece.view_as(p)
         self.optimizer = make_optimizer(self.vector, sizes)
+        groups = getattr(self.optimizer, "param_groups", None)
+        self.lr: float = groups[0]["lr"] if groups else self.optimizer.lr
+
+    def scale_step(self, factor: float) -> None:
+        """Makes the step size `factor` times what the optimiser was built with."""
+        groups = getattr(self.optimizer, "param_groups", None)
+        if groups:
+            groups[0]["lr"] = self.lr * factor
+        else:
+            self.optimizer.lr = self.lr * factor
+
+    def step_down(self, loss: Tensor, max_norm: float) -> Tensor:
+        """One step down a loss, its gradient scaled down to `max_norm`; returns the norm before."""
+        grads = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        grad = grads[0] if len(grads) == 1 else torch.cat([g.reshape(-1) for g in grads])
+        norm = grad.norm()
+        grad.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0))
+        self.vector.grad = grad.view_as(self.vector)
+        self.optimizer.step()
+        return norm
 
     def get_state(self) -> Tree:
         return self.optimizer.state_dict()

@@ -33,4 +33,6 @@ def make_optimizer(
     from torch.optim import Adam  # two seconds: see rmsprop.py
 
     betas = (options["beta1"], options["beta2"])
-    return lambda parameter, sizes: cast(Optimizer, Adam([parameter], lr, betas, options["eps"]))
+    return lambda parameter, sizes: cast(
+        Optimizer, Adam([parameter], lr, betas, options["eps"], fused=True)
+    )

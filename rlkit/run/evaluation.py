@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlkit.run.statistics import iqm
 
-# (obs_BO, state, start_B) -> (action, state); the state is whatever `initial_state` gave.
+# (obs_BO, state, start_B) -> (action, state); the state is whatever `begin` gave.
 Act = Callable[[NDArray[np.float32], Any, NDArray[np.bool_]], tuple[NDArray[Any], Any]]
 
 
@@ -44,7 +44,7 @@ class EvalResult(NamedTuple):
 
 def evaluate(
     act: Act,
-    initial_state: Callable[[int], Any],
+    begin: Callable[[list[int]], Any],
     envs: TimedVectorEnv,
     *,
     episodes: int,
@@ -55,7 +55,7 @@ def evaluate(
 
     Args:
         act: the policy.
-        initial_state: batch size → recurrent state.
+        begin: seeds of the episodes that start together → recurrent state before them.
         envs: autoreset in the same step, a time limit that ends every episode.
         episodes: how many.
         seed: episode e is seeded `seed + e`.
@@ -70,8 +70,9 @@ def evaluate(
     frames: list[NDArray[np.uint8]] = []
     for first in range(0, episodes, B):
         sum_B, length_B = sum_N[first : first + B], length_N[first : first + B]  # views
-        obs_BO, _ = envs.reset(seed=[seed + first + i for i in range(B)])
-        state, start_B = initial_state(B), np.ones(B, dtype=bool)
+        seeds = [seed + first + i for i in range(B)]
+        obs_BO, _ = envs.reset(seed=seeds)
+        state, start_B = begin(seeds), np.ones(B, dtype=bool)
         active_B = np.arange(first, first + B) < episodes
         while active_B.any():
             if stride_steps and first == 0 and active_B[0] and length_B[0] % stride_steps == 0:
@@ -89,10 +90,15 @@ def evaluate(
 def summary(result: EvalResult, envs: TimedVectorEnv) -> dict[str, float]:
     """One record of `eval.jsonl`: returns Σ r·dt, their spread (over episodes), length in steps.
 
-    `stock_return_mean` is in the units of the stock environment, whose rewards are per step.
+    `stock_return_mean` is in the units of the stock environment, whose rewards are per step;
+    `success_rate` is the share of episodes above the environment's `success_above`, if it has one.
     """
     return_mean = float(result.returns.mean())
-    return {
+    success_above = getattr(envs, "success_above", None)
+    success = {}
+    if success_above is not None:
+        success = {"success_rate": float((result.returns > success_above).mean())}
+    return success | {
         "episodes": len(result.returns),
         "return_mean": return_mean,
         "return_std": float(result.returns.std()),

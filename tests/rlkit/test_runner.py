@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rlkit.runner import VectorRunner, as_numpy_actor
+from rlkit.runner import VectorRunner
 
 
 class Counting(VectorEnv):
@@ -167,11 +167,3 @@ def test_a_state_taken_does_not_move_on_with_the_runner():
     assert torch.equal(state["obs"], kept["obs"])
     assert state["return"].tolist() == kept["return"].tolist()
     assert state["finished"] == kept["finished"] == []
-
-
-def test_the_numpy_actor_is_greedy_and_records_no_graph():
-    act = as_numpy_actor(Remembering())
-    action, state = act(np.zeros((2, 3), np.float32), (torch.ones(2, 1),), np.array([True, False]))
-    assert isinstance(action, np.ndarray)
-    assert action.tolist() == [[1, 0], [2, 0]]
-    assert state[0].tolist() == [[1], [2]]

@@ -21,6 +21,7 @@ def step(t: int, discrete: bool = False) -> Transition:
         next_obs_BO=torch.stack((code + 1000, code + 1000.25), -1),
         start_B=torch.zeros(B, dtype=torch.bool),
         state=(),
+        truncated_B=torch.zeros(B, dtype=torch.bool),
     )
 
 

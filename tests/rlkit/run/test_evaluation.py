@@ -44,13 +44,13 @@ def count(obs_BO, state_B, start_B):
     return state_B, state_B
 
 
-def initial_state(B):
-    return np.full(B, -99)
+def begin(seeds):
+    return np.full(len(seeds), -99)
 
 
 def play(num_envs, episodes=7, **kwargs):
     envs = FakeEnvs(num_envs)
-    return evaluate(count, initial_state, envs, episodes=episodes, seed=3, **kwargs), envs
+    return evaluate(count, begin, envs, episodes=episodes, seed=3, **kwargs), envs
 
 
 @pytest.mark.parametrize("num_envs", [1, 2, 3, 7, 16])
