@@ -43,7 +43,9 @@ from rlkit.types import Metrics, State
 
 @dataclass(frozen=True)
 class PPOOptions:
-    encoder: Literal["auto", "mlp", "cnn", "grid"] = option("what reads the observation")
+    encoder: Literal["auto", "mlp", "cnn", "grid", "grid_conv"] = option(
+        "what reads the observation"
+    )
     encoder_sizes: tuple[int, ...] = option("tanh layers on vectors before the memory", low=1)
     head_sizes: tuple[int, ...] = option("tanh layers of policy and value after it", low=1)
     shared_memory: bool = option("one memory for policy and value, or one each")
@@ -60,6 +62,7 @@ class PPOOptions:
     entropy_coefficient: float = option("c_H at first", low=0)
     entropy_final_ratio: float = option("share of c_H left at the end of the run", low=0)
     normalize_value_rate: float = option("PopArt's weight of a rollout; 0: off", low=0, high=1)
+    normalize_advantages: bool = option("mean 0, standard deviation 1 in each minibatch")
     lr: float = option("step size at first", above=0, search=(1e-4, 3e-3))
     lr_final_ratio: float = option("share of it left at the end of the run", low=0)
     max_grad_norm: float = option("the gradient is scaled down to this norm", above=0)
@@ -158,6 +161,7 @@ class PPO(Agent):
             kl = torch.stack(metrics["train/kl"][-o.minibatches :]).mean()
             if o.target_kl is not None and kl > o.target_kl:
                 break
+        metrics |= self.openings(rollout)
         self.encoder.observe(rollout.obs.flatten(0, 1))
         spread = rollout.target.var()
         metrics["train/explained_variance"] = [1 - rollout.advantage.var() / spread]
@@ -171,7 +175,9 @@ class PPO(Agent):
         log_prob, entropy = self.distribution.log_prob_and_entropy(p, b.action)
         log_ratio = log_prob - b.log_prob
         ratio = log_ratio.exp()
-        A = (b.advantage - b.advantage.mean()) / (b.advantage.std() + 1e-8)
+        A = b.advantage
+        if o.normalize_advantages:
+            A = (A - A.mean()) / (A.std(unbiased=False) + 1e-8)
         policy_loss = -torch.min(ratio * A, ratio.clamp(1 - o.clip, 1 + o.clip) * A).mean()
         error = (v - b.target).square()
         if o.clip_value:
@@ -208,6 +214,18 @@ class PPO(Agent):
             if penalty is not None and critic_penalty is not None:
                 penalty = penalty + critic_penalty
         return self.policy(h), self.critic(v_h).squeeze(-1), h, penalty
+
+    @torch.no_grad()
+    def openings(self, rollout: Rollout) -> dict[str, list[Tensor]]:
+        """How far the memory's gates opened at the first step of each chunk, if it has such."""
+        data, n = rollout.sequences(), len(self.memory.initial_state(1))
+        x_NI = self.encoder(data.obs[0])
+        fresh = self.memory.fresh_state(x_NI)
+        gates_NH = self.memory.gate_openings(x_NI, select(data.start[0], fresh, data.state[:n]))
+        if gates_NH is None:
+            return {}
+        open_NH = (gates_NH > 0).to(gates_NH.dtype)
+        return {"memory/gates_open": [open_NH.mean()], "memory/gates_mean": [gates_NH.mean()]}
 
     @torch.no_grad()
     def refresh(self, rollout: Rollout) -> None:

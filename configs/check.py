@@ -7,7 +7,7 @@ from typing import Any
 import agents
 import envs
 from rlkit import memory
-from rlkit.observations import check_encoder, parts_of
+from rlkit.observations import ObsPart, check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
 from rlkit.schedule import chunk_length
@@ -38,16 +38,23 @@ def check_config(config: dict[str, Any]) -> None:
 
 def _check_groups(config: Mapping[str, Any]) -> None:
     """Every component's options against its own declaration."""
-    for group, registry in (("agent", agents.AGENTS), ("env", envs.ENVS)):
-        values = dict(config[group])
-        name = values.pop("name")
-        file = f"configs/{group}/{name}.yaml"
-        check(values, declared(registry.target(name) + "Options"), group, file)
+    for group in ("agent", "env"):
+        check_component(group, config[group])
     file = "configs/wrappers/default.yaml"
     check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
     values = dict(config["optimizer"])
     name = values.pop("name")
     check(values, declared(OPTIMIZERS.target(name)), "optimizer", f"configs/optimizer/{name}.yaml")
+
+
+def check_component(group: str, config: Mapping[str, Any]) -> None:
+    """The options of an agent or environment against its own declaration."""
+    values = dict(config)
+    name = values.pop("name")
+    registry = {"agent": agents.AGENTS, "env": envs.ENVS}[group]
+    check(
+        values, declared(registry.target(name) + "Options"), group, f"configs/{group}/{name}.yaml"
+    )
 
 
 def _check_run(config: dict[str, Any]) -> None:
@@ -114,7 +121,10 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             f" ones (agents that fit: {fitting})"
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
-    check_encoder(options.get("encoder", "auto"), parts)
+    if "encoder" in options:
+        check_encoder(options["encoder"], parts)
+    else:
+        _check_vectors(options["name"], env, parts)
     if "chunk_steps" in options:
         chunk_length(
             options["rollout_steps"],
@@ -122,3 +132,19 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             config["num_envs"],
             options["minibatches"],
         )
+
+
+def _check_vectors(agent: str, env: str, parts: tuple[ObsPart, ...]) -> None:
+    """Refuses what an agent without an encoder of its own would not learn to read."""
+    other = next((p for p in parts if p.kind != "vector"), None)
+    if other is not None:
+        able = [a for a in agents.AGENTS.names() if "encoder" in agent_options(a)]
+        raise ConfigError(
+            f"agent {agent} reads vectors only, but env {env} observes {other.kind}s of"
+            f" {' x '.join(map(str, other.shape))} (agents that take them: {', '.join(able)})"
+        )
+
+
+def agent_options(name: str) -> dict[str, Option]:
+    """The declarations of an agent's options."""
+    return declared(agents.AGENTS.target(name) + "Options")

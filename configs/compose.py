@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from configs.check import BUDGETS, check_budget, check_config, own, trial
+from configs.check import BUDGETS, check_budget, check_component, check_config, own, trial
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
@@ -60,16 +60,21 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def compose_evaluate(arguments: Sequence[str]) -> dict[str, Any]:
-    """The checked configuration of an evaluation.
+    """The checked configuration of an evaluation; `env.…` is checked with the run's environment.
 
     Raises:
         ConfigError: as in `compose_train`, or no run folder is given.
     """
     overrides = parse(arguments)
     known = hydra("evaluate", [])
+    words = []
     for o in overrides:
-        _check_key(o.key_or_group, known)
-    config = hydra("evaluate", [text_of(o) for o in overrides])
+        if o.key_or_group.startswith("env."):
+            words.append(f"++{o.input_line}")
+        else:
+            _check_key(o.key_or_group, known)
+            words.append(text_of(o))
+    config = hydra("evaluate", words)
     if config["run"] is None:
         raise ConfigError("which run? give run=<folder>, as train.py printed it")
     check(config, own("EvaluateOptions"), "", "configs/evaluate.yaml")
@@ -104,7 +109,7 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
     """The configuration of a run, with what an evaluation asks to be different.
 
     Raises:
-        ConfigError: the folder is no run folder, or its environment cannot run at the asked dt.
+        ConfigError: the folder is no run folder, or its environment cannot be as asked.
     """
     config = read_config(folder)
     for key in ("episodes", "num_envs", "seed", "deterministic"):
@@ -114,6 +119,8 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:
         config["wrappers"]["observation_noise"] = request["observation_noise"]
+    config["env"] |= request["env"]
+    check_component("env", config["env"])
     trial(config)
     return config
 

@@ -50,5 +50,6 @@ class EvaluateOptions:
     deterministic: bool | None = option("greedy actions, or with noise; default: as in training")
     dt: float | None = option("time between decisions; default: as in training", unit="s")
     observation_noise: float | None = option("standard deviation; default: as in training", low=0)
+    env: Mapping = option("options of the environment; default: as in training")
     video: bool = option("record the first episode under videos/")
     json: bool = option("print one JSON object instead of a table")

@@ -28,6 +28,8 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("m2", torch.zeros(shape, dtype=torch.float64))
+        self._affine: tuple[Tensor, Tensor] | None = None
+        self.register_load_state_dict_post_hook(lambda module, keys: module._prepare())
 
     @torch.no_grad()
     def observe(self, x: Tensor) -> None:
@@ -39,15 +41,25 @@ class RunningNormalizer(nn.Module):
         self.m2 += delta.square() * (self.count * x.shape[0] / total)
         self.mean += delta * (x.shape[0] / total)
         self.count.copy_(total)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """The map x → x · factor + offset, rounded once."""
+        if self.count > 0:
+            factor = self.variance.rsqrt()
+            self._affine = factor.float(), (-self.mean * factor).float()
+        else:
+            self._affine = None
 
     @property
     def variance(self) -> Tensor:
         return (self.m2 / self.count.clamp(min=1)).clamp(min=self.variance_floor)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.count == 0:
+        if self._affine is None:
             return x
-        return ((x - self.mean) / self.variance.sqrt()).float()
+        factor, offset = self._affine
+        return torch.addcmul(offset, x, factor)
 
 
 class ValueNormalizer(nn.Module):
@@ -74,10 +86,15 @@ class ValueNormalizer(nn.Module):
         self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
         self.register_buffer("square", torch.ones((), dtype=torch.float64))
         self.register_buffer("batches", torch.zeros((), dtype=torch.float64))
+        self._scale = 0.0, 1.0
+        self.register_load_state_dict_post_hook(lambda module, keys: module._prepare())
 
     @property
     def std(self) -> Tensor:
         return (self.square - self.mean.square()).clamp(min=1e-6).sqrt()
+
+    def _prepare(self) -> None:
+        self._scale = float(self.mean), float(self.std)
 
     @torch.no_grad()
     def observe(self, target: Tensor) -> None:
@@ -92,11 +109,14 @@ class ValueNormalizer(nn.Module):
         new_std = self.std
         layer.bias.copy_((old_std * layer.bias + old_mean - self.mean) / new_std)
         layer.weight.mul_(old_std / new_std)
+        self._prepare()
 
     def normalize(self, value: Tensor) -> Tensor:
         """Values in reward units → in units of their spread."""
-        return ((value - self.mean) / self.std).to(value.dtype)
+        mean, std = self._scale
+        return (value - mean) / std
 
     def denormalize(self, value: Tensor) -> Tensor:
         """The critic's output → value in reward units."""
-        return (value * self.std + self.mean).to(value.dtype)
+        mean, std = self._scale
+        return value * std + mean

@@ -47,24 +47,24 @@ def parts_of(space: Box) -> tuple[ObsPart, ...]:
     )
 
 
-FITTING = {"vector": "mlp", "image": "cnn", "grid": "grid"}
-"""The encoder of each kind of part; `auto` chooses it, and small vectors may stand beside any."""
+FITTING = {"vector": ("mlp",), "image": ("cnn",), "grid": ("grid", "grid_conv")}
+"""The encoders of each kind of part; `auto` takes the first, and vectors may stand beside any."""
 
 
 def check_encoder(encoder: str, parts: tuple[ObsPart, ...]) -> None:
     """Compares an encoder with what it is to encode.
 
     Args:
-        encoder: auto, mlp, cnn or grid.
+        encoder: auto, mlp, cnn, grid or grid_conv.
         parts: of the observation.
 
     Raises:
         ConfigError: it cannot take a part.
     """
     for part in parts:
-        if encoder not in ("auto", FITTING[part.kind]) and part.kind != "vector":
+        if encoder not in ("auto", *FITTING[part.kind]) and part.kind != "vector":
             shape = " x ".join(map(str, part.shape))
             raise ConfigError(
                 f"agent.encoder is {encoder}, but the observation is of kind {part.kind} ({shape})"
-                f" (encoders that take it: auto, {FITTING[part.kind]})"
+                f" (encoders that take it: auto, {', '.join(FITTING[part.kind])})"
             )

@@ -1,7 +1,7 @@
 """Steps a vector environment with an agent; owns observations, start flags and the memory state."""
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 import gymnasium as gym
 import numpy as np

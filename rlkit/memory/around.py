@@ -53,3 +53,6 @@ class Around(Memory):
     def forward(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
         y_TBH, state, penalty = self.memory(self.pre(x_TBI), state, start_TB)
         return Step(self.post(y_TBH), state, penalty)
+
+    def gate_openings(self, x_BI: Tensor, state: State) -> Tensor | None:
+        return self.memory.gate_openings(self.pre(x_BI), state)

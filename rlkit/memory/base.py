@@ -69,6 +69,10 @@ class Memory(nn.Module):
         state = self.recur(self.project(x_BI), state)
         return Step(self.readout(state, x_BI), state)
 
+    def gate_openings(self, x_BI: Tensor, state: State) -> Tensor | None:
+        """How far each gate of the state opens in this step, 0 … 1; None without such gates."""
+        return None
+
     def forward(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
         """Unrolls over time.
 

@@ -97,7 +97,7 @@ class GateL0RD(Memory):
         h_TBH, s_TBH = (torch.stack(v) for v in zip(*pairs, strict=True))
         return Step(self._output(x_TBF, h_TBH), state, self._cost(s_TBH))
 
-    def gates(self, x_BI: Tensor, state: State) -> Tensor:
+    def gate_openings(self, x_BI: Tensor, state: State) -> Tensor:
         """How far the gates open in this step, Λ_BH without noise; for logging."""
         return openness(self.gate, self.g(torch.cat((self.f_pre(x_BI), state[0]), -1)))
 

@@ -73,6 +73,11 @@ class GRU(Memory):
         n = torch.tanh(n_in + r * (n_h + self.bias_hh[2 * self.output_size :]))
         return ((1 - z) * n + z * h,)
 
+    def step(self, x_BI: Tensor, state: State) -> Step:
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        h_BH = torch.gru_cell(x_BI, state[0], *weights)  # the same in one call: acting
+        return Step(h_BH, (h_BH,))
+
     def forward(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
         b_n = self.bias_hh[2 * self.output_size :]
         h_TBH = unroll(KERNEL, self.project(x_TBI), self.weight_hh, state[0], start_TB, b_n)

@@ -70,6 +70,11 @@ class LSTM(Memory):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
+    def step(self, x_BI: Tensor, state: State) -> Step:
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        h_BH, c_BH = torch.lstm_cell(x_BI, state, *weights)  # the same in one call: acting
+        return Step(h_BH, (h_BH, c_BH))
+
     def forward(self, x_TBI: Tensor, state: State, start_TB: Tensor | None = None) -> Step:
         if start_TB is not None:
             state = select(start_TB[0], self.initial_state(x_TBI.shape[1]), state)

@@ -1,6 +1,6 @@
 """From an observation to what the memory is fed: an encoder for each kind of part.
 
-    vector → itself, or tanh layers      image → CNN      grid → GridEncoder
+    vector → itself, or tanh layers      image → CNN      grid → OneHotGrid or ConvGrid
 
 Features of several parts are laid end to end.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.networks.cnn import CNN
-from rlkit.networks.grid import GridEncoder
+from rlkit.networks.grid import ConvGrid, GridEncoder, OneHotGrid
 from rlkit.networks.init import tanh_layers
 from rlkit.normalization import RunningNormalizer
 from rlkit.observations import ObsPart, check_encoder
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
     Args:
         shape: of one observation.
         parts: what it is made of; several parts lie raveled end to end.
-        encoder: auto, mlp, cnn or grid.
+        encoder: auto, mlp, cnn, grid or grid_conv.
         sizes: widths of tanh layers on vectors.
         normalize: normalise vectors by the running moments of all that was seen.
 
@@ -48,7 +48,7 @@ class Encoder(nn.Module):
             RunningNormalizer(p.shape) if normalize and p.kind == "vector" else nn.Identity()
             for p in parts
         )
-        self.networks = nn.ModuleList(_network(p, sizes) for p in parts)
+        self.networks = nn.ModuleList(_network(p, encoder, sizes) for p in parts)
         self.output_size = sum(_width(p, sizes) for p in parts)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,11 +77,11 @@ class Encoder(nn.Module):
                 normalizer.observe(piece)
 
 
-def _network(part: ObsPart, sizes: Sequence[int]) -> nn.Module:
+def _network(part: ObsPart, encoder: str, sizes: Sequence[int]) -> nn.Module:
     if part.kind == "image":
         return CNN(part.shape, IMAGE_FEATURES)
     if part.kind == "grid":
-        return GridEncoder()
+        return ConvGrid() if encoder == "grid_conv" else OneHotGrid()
     return tanh_layers(part.shape[0], sizes)
 
 

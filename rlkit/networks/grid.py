@@ -1,11 +1,16 @@
-"""Encoder of MiniGrid's 7 x 7 x 3 view (GateL0RD, supplement B.6).
+"""Encoders of MiniGrid's 7 x 7 x 3 view.
 
-    conv 16 (2x2), ReLU, max-pool 2, conv 32 (2x2), ReLU, conv 64 (2x2), ReLU → 64 features
+    OneHotGrid   relu(W onehot(view) + b) → 64 features
+    ConvGrid     conv 16 (2x2), ReLU, max-pool 2, conv 32 (2x2), ReLU, conv 64 (2x2), ReLU → 64,
+                 on the raw integers (GateL0RD, supplement B.6)
 
-on the raw integers. A view is seen again and again: of the frames in a rollout a few per cent
-are distinct. Each distinct view of a batch is encoded once and its features are handed to all its
-frames; the gradients are the sums that the plain form would make. On those few views a convolution
-is a gather and a matrix product.
+On raw integers a key (5) is nearly a ball (6): MemoryS7, which asks for the difference, is learnt
+with the former and not with the latter.
+
+A view is seen again and again: of the frames in a rollout a few per cent are distinct. Each
+distinct view of a batch is encoded once and its features are handed to all its frames; the
+gradients are the sums that the plain form would make. On those few views a convolution is a gather
+and a matrix product.
 
 Shapes: N frames, U distinct views, P positions of a kernel, K entries under it.
 """
@@ -14,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from rlkit.networks.init import orthogonal
 from rlkit.seeding import generator
 
-VIEW = (7, 7, 3)
 DEDUPLICATE_FROM = 128
 """Frames below which sorting costs more than it spares."""
 
@@ -30,20 +35,13 @@ class GridEncoder(nn.Module):
 
     output_size = 64
     keys: Tensor
-    patches_1: Tensor
-    patches_2: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.distinct = True
-        self.conv_1 = nn.Conv2d(3, 16, 2)
-        self.conv_2 = nn.Conv2d(16, 32, 2)
-        self.conv_3 = nn.Conv2d(32, 64, 2)
         # sums of 147 products below 2^37 · 2^8 are exact in float64
-        keys = torch.randint(2**37, (147,), generator=generator(0)).double()
+        keys = torch.randint(2**37, (147,), generator=generator(0))
         self.register_buffer("keys", keys, persistent=False)
-        self.register_buffer("patches_1", _patches(7, 3), persistent=False)
-        self.register_buffer("patches_2", _patches(3, 16), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x_NK = x.reshape(-1, 147)
@@ -52,10 +50,48 @@ class GridEncoder(nn.Module):
             features = self.encode(x_NK[first_U]).index_select(0, which_N)
         else:
             features = self.encode(x_NK)
-        return features.view(*x.shape[:-3], 64)
+        return features.view(*x.shape[:-3], self.output_size)
 
     def encode(self, x_NK: Tensor) -> Tensor:
-        """Features of raveled views."""
+        """Features (N, 64) of raveled views."""
+        raise NotImplementedError
+
+
+class OneHotGrid(GridEncoder):
+    """One linear layer on type, colour and state of each cell, each as one of its values."""
+
+    VALUES = (11, 6, 4)
+    places: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = sum(self.VALUES)
+        first = torch.tensor([0, self.VALUES[0], self.VALUES[0] + self.VALUES[1]])
+        places = (width * torch.arange(49)[:, None] + first).view(147)
+        self.register_buffer("places", places, persistent=False)
+        self.linear = orthogonal(49 * width, self.output_size)
+
+    def encode(self, x_NK: Tensor) -> Tensor:
+        w = self.linear.weight
+        hot = w.new_zeros(len(x_NK), w.shape[1]).scatter_(1, x_NK.long() + self.places, 1.0)
+        return self.linear(hot).relu()
+
+
+class ConvGrid(GridEncoder):
+    """The source's network, on the raw integers."""
+
+    patches_1: Tensor
+    patches_2: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_1 = nn.Conv2d(3, 16, 2)
+        self.conv_2 = nn.Conv2d(16, 32, 2)
+        self.conv_3 = nn.Conv2d(32, 64, 2)
+        self.register_buffer("patches_1", _patches(7, 3), persistent=False)
+        self.register_buffer("patches_2", _patches(3, 16), persistent=False)
+
+    def encode(self, x_NK: Tensor) -> Tensor:
         x = x_NK.to(self.conv_1.weight.dtype)
         h = self._convolve(x, self.patches_1, self.conv_1)  # (N, 36, 16): 6 x 6, in 2 x 2 blocks
         h = h.view(-1, 9, 4, 16).amax(2).view(-1, 9 * 16)
@@ -88,12 +124,12 @@ def distinct_rows(x_NK: Tensor, keys_K: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         x_NK: uint8.
-        keys_K: float64 whole numbers, so small that sums are exact.
+        keys_K: int64, so small that float64 sums are exact.
 
     Returns:
         (U,) the index of one row of each kind, and (N,) which of them each row equals.
     """
-    hash_N = x_NK.double() @ keys_K
+    hash_N = x_NK.double() @ keys_K.double()
     _, which_N = torch.unique(hash_N, return_inverse=True)
     first = torch.zeros(int(which_N.max()) + 1, dtype=torch.int64)
     first[which_N] = torch.arange(len(which_N))

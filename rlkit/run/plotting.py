@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rlkit.run.statistics import bootstrap_interval
+from rlkit.run.statistics import bootstrap_interval, wilson_interval
 
 RETURN_LABEL = "return Σ r·dt"
 TIME_LABEL = "simulated time (s)"
@@ -46,6 +46,21 @@ def learning_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Pat
     axes.fill_between(seconds, mean - std, mean + std, alpha=0.2, label="± 1 std over episodes")
     axes.plot(seconds, mean, marker=".", label="mean")
     axes.plot(seconds, iqm, "--", label="interquartile mean")
+    axes.legend()
+    return _save(figure, path)
+
+
+def success_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Success rate against environment steps, with its 95 % Wilson interval."""
+    steps, rate, n = (
+        np.array([record[key] for record in eval_records], dtype=np.float64)
+        for key in ("env_steps", "success_rate", "episodes")
+    )
+    low, high = wilson_interval(rate, n)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="environment steps", ylabel="success rate", ylim=(-0.02, 1.02))
+    axes.fill_between(steps, low, high, alpha=0.2, label="95 % interval over episodes")
+    axes.plot(steps, rate, marker=".", label="success rate")
     axes.legend()
     return _save(figure, path)
 

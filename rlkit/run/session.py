@@ -139,8 +139,12 @@ class Session:
         if not lines:
             return
         plots = self.folder / "plots"
-        plotting.learning_curve([json.loads(line) for line in lines], plots / "learning_curve.png")
+        records = [json.loads(line) for line in lines]
+        plotting.learning_curve(records, plots / "learning_curve.png")
         figures = {"plots/learning_curve": plots / "learning_curve.png"}
+        if "success_rate" in records[0]:
+            plotting.success_curve(records, plots / "success_rate.png")
+            figures["plots/success_rate"] = plots / "success_rate.png"
         if self.plane is not None:
             snapshots = plotting.load_snapshots(self.folder)
             plotting.phase_plane_figure(snapshots, plots / "phase_plane.png")

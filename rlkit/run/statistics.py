@@ -52,3 +52,17 @@ def bootstrap_interval(
         random_state=np.random.default_rng(seed),
     ).confidence_interval
     return interval.low, interval.high
+
+
+def wilson_interval(
+    rate: ArrayLike, n: ArrayLike, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's interval of success rates, each over its n episodes."""
+    from scipy.stats import binomtest
+
+    rates, counts = np.asarray(rate, dtype=np.float64), np.asarray(n, dtype=np.int64)
+    intervals = [
+        binomtest(round(r * k), k).proportion_ci(level, method="wilson")
+        for r, k in zip(rates.tolist(), counts.tolist(), strict=True)
+    ]
+    return np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
