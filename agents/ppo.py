@@ -30,7 +30,7 @@ from agents.base import Agent, Parts, action_level
 from rlkit.distributions import Categorical, Gaussian
 from rlkit.loops.on_policy import Sample
 from rlkit.memory.base import Memory, select
-from rlkit.networks.init import tanh_head
+from rlkit.networks.layers import tanh_head
 from rlkit.noise import UniformDraws
 from rlkit.normalization import ValueNormalizer
 from rlkit.optim.flat import FlatParameters

@@ -2,7 +2,7 @@
 
     python benchmarks/ppo_study.py control        # masked and noisy CartPole, default settings
     python benchmarks/ppo_study.py elelimy        # Elelimy 2023, figures 5.2 to 5.4
-    python benchmarks/ppo_study.py doorkey        # Gumbsch et al. 2021, figure 6: DoorKey, and 6x6 → larger
+    python benchmarks/ppo_study.py doorkey        # Gumbsch et al. 2021, figure 6: DoorKey; transfer
     python benchmarks/ppo_study.py memory         # the same where memory is needed: MemoryS7, S11
     python benchmarks/ppo_study.py tables         # docs tables from the CSV files
 

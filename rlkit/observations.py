@@ -61,10 +61,13 @@ def check_encoder(encoder: str, parts: tuple[ObsPart, ...]) -> None:
     Raises:
         ConfigError: it cannot take a part.
     """
-    for part in parts:
-        if encoder not in ("auto", *FITTING[part.kind]) and part.kind != "vector":
-            shape = " x ".join(map(str, part.shape))
-            raise ConfigError(
-                f"agent.encoder is {encoder}, but the observation is of kind {part.kind} ({shape})"
-                f" (encoders that take it: auto, {', '.join(FITTING[part.kind])})"
-            )
+    kinds = {part.kind for part in parts}
+    main = sorted(kinds - {"vector"}) or ["vector"]
+    wrong = next((k for k in main if encoder not in ("auto", *FITTING[k])), None)
+    if wrong is not None:
+        part = next(p for p in parts if p.kind == wrong)
+        raise ConfigError(
+            f"agent.encoder is {encoder}, but the observation is of kind {wrong}"
+            f" ({' x '.join(map(str, part.shape))})"
+            f" (encoders that take it: auto, {', '.join(FITTING[wrong])})"
+        )

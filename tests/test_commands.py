@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import evaluate
+import train
+from configs.compose import compose_evaluate, compose_train
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["preset=smoke", "sim_seconds=0.4"]
 
@@ -37,11 +41,15 @@ def trained(tmp_path_factory):
 
 @pytest.mark.parametrize("words", readme_commands("train"), ids=" ".join)
 def test_readme_train_commands(words, tmp_path):
-    words = [w for w in words if not w.startswith("num_envs=")]
+    budget = ("num_envs=", "preset=", "env_steps=", "updates=")
+    words = [w for w in words if not w.startswith(budget)]
     if any(w.startswith("resume=") for w in words):
         first = run(*["train.py", "agent=dau", "env=pendulum"], *SMALL, f"outputs={tmp_path}")
         words = [w.replace("<folder>", first.stdout.split()[-1]) for w in words]
         words = [w.replace("sim_seconds=32", "sim_seconds=0.8") for w in words]
+    elif "agent=ppo" in words:
+        words = [w for w in words if not w.startswith("sim_seconds=")]
+        words += ["preset=smoke", "evaluation.episodes=1", f"outputs={tmp_path}"]
     elif "--help" not in words:
         words += [*SMALL, f"outputs={tmp_path}"]
     done = run(*words)
@@ -72,6 +80,23 @@ def test_evaluate_reproduces_the_best_evaluation_of_training(trained):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == pytest.approx(best, abs=0)
+
+
+def test_evaluate_reproduces_the_evaluations_of_a_policy_that_draws_its_actions(tmp_path):
+    """PPO's are drawn in training too; as many copies as played then, or one after the other."""
+    words = "agent=ppo env=cartpole memory=gru preset=smoke env.time_limit_seconds=1 plots=false"
+    config = compose_train([*words.split(), f"outputs={tmp_path}"])
+    assert not config["evaluation"]["deterministic"]
+    folder = train.train(config)
+    records = [json.loads(x) for x in (folder / "eval.jsonl").read_text().splitlines()]
+    best = max(records, key=lambda r: r["return_mean"])
+    for num_envs in (3, 2, 1):
+        found = evaluate.evaluate(compose_evaluate([f"run={folder}", f"num_envs={num_envs}"]))
+        assert found == pytest.approx(best, abs=0)
+    greedy = evaluate.evaluate(compose_evaluate([f"run={folder}", "deterministic=true"]))
+    assert greedy["return_mean"] != best["return_mean"]
+    words = [f"run={folder}", "env.time_limit_seconds=0.2"]
+    assert evaluate.evaluate(compose_evaluate(words))["length_mean"] == 10
 
 
 def test_evaluate_with_other_episodes_noise_and_video(trained):
@@ -131,12 +156,52 @@ MISTAKES = {
     "agent.replay_capacity=9": "one step of num_envs=256",
     "env=gym env.id=Pendulum-v1 env.native_dt=0.1": "the step of Pendulum-v1 is 0.05 s",
     "wrappers.velocity_mask=3": "true or false",
+    "agent=dqn env=minigrid_doorkey": "agent dqn reads vectors only, but env minigrid_doorkey"
+    " observes grids of 7 x 7 x 3 (agents that take them: ppo)",
     "resume=/nowhere": "no run folder",
     "agent": "write key=value",
     "+x=1": "write key=value for a known key",
     "seed=1,2": "one run takes one",
     "dt=${nothing}": "nothing",
 }
+
+
+MISTAKES_OF_PPO = {
+    "agent.minibatches=3": "agent.minibatches is 3, but must divide the 16 sequences",
+    "num_envs=6": "agent.minibatches is 4, but must divide the 6 sequences of a rollout",
+    "agent.chunk_steps=24": "agent.chunk_steps is 24, but must divide agent.rollout_steps=128",
+    "agent.chunk_steps=0": "at least 1",
+    "agent.clip=0": "above 0",
+    "agent.gamma=1.5": "in (0, 1]",
+    "agent.encoder=rnn": "auto",
+    "agent.refresh_states=always": "never",
+    "agent.replay_capacity=9": "unknown key agent.replay_capacity",
+    "preset=papr": "of agent ppo",
+    "memory=gru memory.hiden_size=3": "did you mean 'memory.hidden_size'",
+    "env=minigrid_doorkey agent.encoder=mlp": "agent.encoder is mlp, but the observation is of kind"
+    " grid (7 x 7 x 3) (encoders that take it: auto, grid, grid_conv)",
+    "env=minigrid_doorkey wrappers.velocity_mask=true": "velocity_mask",
+    "env=minigrid_doorkey dt=0.5": "no time step to change",
+    "env=gym env.id=FrozenLake-v1 env.native_dt=1 wrappers.velocity_mask=true": "the velocities of"
+    " FrozenLake with 16 observation entries are unknown",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES_OF_PPO)
+def test_a_mistake_with_ppo_is_answered_before_torch_is_imported(words, tmp_path):
+    given = ["agent=ppo", f"outputs={tmp_path}", *words.split()]
+    given += [] if "env=" in words else ["env=cartpole"]
+    code = (
+        f"import sys, runpy; sys.argv = {['train.py', *given]}\n"
+        "try: runpy.run_path('train.py', run_name='__main__')\n"
+        "except SystemExit as done: sys.exit(77 if 'torch' in sys.modules else done.code)"
+    )
+    done = run("-c", code)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("train.py: ")
+    assert MISTAKES_OF_PPO[words] in line
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", MISTAKES)
@@ -159,6 +224,8 @@ def test_evaluate_mistakes(trained, tmp_path):
         f"run={trained} checkpoint=77": "step 77",
         f"run={trained} checkpoint=foo": "best, last or a step number",
         f"run={trained} dt=0.003": "time limit",
+        f"run={trained} env.gravty=3": "unknown key env.gravty",
+        f"run={trained} env.gravity=heavy": "must be a number",
     }
     for words, expected in cases.items():
         done = run("evaluate.py", *words.split())

@@ -21,15 +21,33 @@ CASES = {
     "dqn": "agent=dqn env=cartpole dt=0.01",
     "dqn-gym": "agent=dqn env=gym env.id=CartPole-v1",
 }
+PPO_TASKS = {
+    "masked": "env=cartpole wrappers.velocity_mask=true wrappers.observation_noise=0.1"
+    " agent.chunk_steps=8 agent.lr_final_ratio=0 env.time_limit_seconds=0.5 log_every_seconds=0.4",
+    "grid": "env=minigrid_doorkey env.size=5 env.max_steps=20 wrappers.normalize=false"
+    " agent.shared_memory=false agent.refresh_states=epoch agent.chunk_steps=4"
+    " log_every_seconds=20",
+}
+PPO_CASES = {
+    f"ppo-{memory}-{task}": f"agent=ppo memory={memory} {PPO_TASKS[task]}"
+    for memory in ("gru", "lstm", "gatel0rd", "rtu")
+    for task in PPO_TASKS
+}
 SMALL = (
     "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
     " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"
     " env.time_limit_seconds=0.5 log_every_seconds=0.1"
 )
+SMALL_PPO = (
+    "preset=smoke num_envs=4 env_steps=768 agent.rollout_steps=16 evaluation.count=3"
+    " evaluation.episodes=2 checkpoint.count=4 memory.hidden_size=8"
+)
+"""Twelve blocks, as in the runs of the other agents."""
 
 
 def config_of(words, tmp_path):
-    return compose_train([*SMALL.split(), *words.split(), f"outputs={tmp_path}"])
+    small = SMALL_PPO if "agent=ppo" in words else SMALL
+    return compose_train([*small.split(), *words.split(), f"outputs={tmp_path}"])
 
 
 def flat(tree, prefix=""):
@@ -65,7 +83,7 @@ def assert_same_run(a, b):
         assert len(lines[0]) >= 3
 
 
-@pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("words", (CASES | PPO_CASES).values(), ids=CASES | PPO_CASES)
 def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
     whole = train.train(config_of(words, tmp_path))
     original, blocks = Session._after_block, 0

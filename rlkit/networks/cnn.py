@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from rlkit.networks.init import orthogonal
+from rlkit.networks.layers import orthogonal
 
 CHANNELS = (16, 32, 32, 32)
 

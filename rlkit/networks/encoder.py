@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rlkit.networks.cnn import CNN
 from rlkit.networks.grid import ConvGrid, GridEncoder, OneHotGrid
-from rlkit.networks.init import tanh_layers
+from rlkit.networks.layers import tanh_layers
 from rlkit.normalization import RunningNormalizer
 from rlkit.observations import ObsPart, check_encoder
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from rlkit.networks.init import orthogonal
+from rlkit.networks.layers import orthogonal
 from rlkit.seeding import generator
 
 DEDUPLICATE_FROM = 128

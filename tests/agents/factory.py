@@ -6,6 +6,7 @@ import importlib
 import torch
 
 from agents.base import Agent, Parts
+from rlkit.memory import make_memory
 from rlkit.memory.none import NoMemory
 from rlkit.networks.mlp import MLP
 from rlkit.seeding import generator
@@ -44,6 +45,42 @@ PAPER = {
     "store_every_seconds": 0.0,
 }
 
+PPO = {
+    "encoder": "auto",
+    "encoder_sizes": (8,),
+    "head_sizes": (8,),
+    "shared_memory": True,
+    "rollout_steps": 8,
+    "chunk_steps": None,
+    "refresh_states": "never",
+    "epochs": 2,
+    "minibatches": 2,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "clip": 0.2,
+    "clip_value": False,
+    "value_coefficient": 0.5,
+    "entropy_coefficient": 0.01,
+    "entropy_final_ratio": 1.0,
+    "normalize_value_rate": 0.05,
+    "normalize_advantages": True,
+    "lr": 0.003,
+    "lr_final_ratio": 1.0,
+    "max_grad_norm": 0.5,
+    "target_kl": None,
+    "initial_std": 0.6,
+}
+SMALL = {
+    "none": {},
+    "gru": {"hidden_size": 6},
+    "lstm": {"hidden_size": 6},
+    "elman": {"hidden_size": 6},
+    "gatel0rd": {"hidden_size": 6, "penalty_coefficient": 0.3},
+}
+"""Options of small memories."""
+RMSPROP = {"name": "rmsprop", "eps": 1e-8}
+ADAM = {"name": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-5}
+
 
 def spaces(discrete: bool = False, **changes) -> Spaces:
     """Three observations; two action components, or four actions."""
@@ -51,16 +88,38 @@ def spaces(discrete: bool = False, **changes) -> Spaces:
 
 
 def make_agent(
-    name: str, given: Spaces, seed: int = 0, normalize: bool = False, preset=FAST, **changes
+    name: str,
+    given: Spaces,
+    seed: int = 0,
+    normalize: bool = False,
+    preset=FAST,
+    memory=NoMemory,
+    optimizer=RMSPROP,
+    **changes,
 ) -> Agent:
     module = importlib.import_module(f"agents.{name}")
     declaration = getattr(module, f"{name.upper()}Options")
     fields = [f.name for f in dataclasses.fields(declaration)]
     options = declaration(**{f: {**preset, **changes}[f] for f in fields})
-    rmsprop = {"name": "rmsprop", "eps": 1e-8}
     torch.manual_seed(seed)
-    parts = Parts(given, NoMemory, rmsprop, normalize, generator(seed + 100))
+    parts = Parts(given, memory, optimizer, normalize, generator(seed + 100))
     return getattr(module, name.upper())(options, parts)
+
+
+def make_ppo(given: Spaces, memory="none", memory_options=None, seed: int = 0, **changes) -> Agent:
+    """PPO with a registered memory and Adam."""
+
+    def build(input_size: int):
+        return make_memory(memory, input_size, **(memory_options or {}))
+
+    changes = {"optimizer": ADAM} | changes
+    return make_agent("ppo", given, seed, preset=PPO, memory=build, **changes)
+
+
+def small_ppo(discrete: bool, memory: str = "gru", B: int = 6, **changes) -> tuple[Agent, Spaces]:
+    """PPO with a small memory, and the spaces of B copies it was made for."""
+    given = spaces(discrete, num_envs=B)
+    return make_ppo(given, memory, SMALL[memory], **changes), given
 
 
 def windows(given: Spaces, B: int = 16, seed: int = 0, ended: float = 0.3) -> Windows:

@@ -49,49 +49,131 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
             assert not o.name.endswith("_seconds") or o.unit in ("s", "time units")
 
 
+CONTINUOUS = {"mountain_car_continuous", "pendulum"}
+ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
+SMALL = {"ppo": [*ON_POLICY, "num_envs=4", "memory=gru"]}
+OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
+
+
 def pairs():
-    """Agents × environments whose actions fit."""
-    discrete = {"acrobot", "cartpole", "mountain_car", "pendulum_two_torque", "gym"}
+    """Agents × environments whose actions fit; only PPO learns an encoder of pixels."""
     for agent in agents.AGENTS.names():
         kind = class_attribute(agents.AGENTS.target(agent), "actions")
         for env in envs.ENVS.names():
-            if kind == "any" or (kind == "discrete") == (env in discrete):
+            fits = kind == "any" or (kind == "continuous") == (env in CONTINUOUS)
+            if fits and (agent == "ppo" or not env.startswith("minigrid")):
                 yield agent, env
+
+
+def one_block(config):
+    """Builds all of a run and makes its first block; returns the loop."""
+    before = copy.deepcopy(config)
+    environments = build.make_envs(config, config["num_envs"])
+    built = build.make_agent(config, environments, noise_seed=0)
+    resolved = build.resolve_intervals(config, built.schedule, environments.dt)
+    loop = build.make_loop(config | {"resolved": resolved}, built, environments, seed_everything(0))
+    loop.block()
+    environments.close()
+    assert config == before
+    return loop
 
 
 @pytest.mark.parametrize(("agent", "env"), tuple(pairs()))
 def test_every_pair_constructs_and_construction_changes_no_config(agent, env):
-    words = [f"agent={agent}", f"env={env}", "num_envs=3", "agent.replay_capacity=50"]
+    words = [f"agent={agent}", f"env={env}", *SMALL.get(agent, OFF_POLICY)]
     if env == "gym":
         words.append("env.id=CartPole-v1")
-    config = compose_train(words)
-    before = copy.deepcopy(config)
-    environments = build.make_envs(config, 3)
-    built = build.make_agent(config, environments, noise_seed=0)
-    loop = build.make_loop(config, built, environments, seed_everything(0))
-    loop.block()
-    assert loop.updates > 0
-    assert config == before
-    environments.close()
+    assert one_block(compose_train(words)).updates > 0
+
+
+@pytest.mark.parametrize("name", memory.MEMORIES.names())
+def test_every_memory_is_trained_by_ppo(name):
+    words = ["agent=ppo", "env=cartpole", *ON_POLICY, "num_envs=4", f"memory={name}"]
+    loop = one_block(compose_train(words))
+    assert loop.updates == 2
+    assert type(loop.agent.memory) is memory.MEMORIES.load(name)
 
 
 @pytest.mark.parametrize("agent", agents.AGENTS.names())
 def test_presets(agent):
-    assert choices(f"preset/{agent}") == ["fast", "paper", "smoke"]
+    assert {"fast", "smoke"} <= set(choices(f"preset/{agent}"))
+    start = [f"agent={agent}", f"env={'pendulum_two_torque' if agent == 'dqn' else 'pendulum'}"]
+    plain, fast = compose_train(start), compose_train([*start, "preset=fast"])
+    assert fast == plain
+    assert plain["preset"] == "fast"
+    values = yaml.safe_load((FOLDER / "agent" / f"{agent}.yaml").read_text())
+    assert plain["agent"] == compose_train([*start, "preset=null"])["agent"] == values
+    assert compose_train([*start, "preset=smoke"]) != plain
+
+
+@pytest.mark.parametrize("agent", ["dau", "ddpg", "dqn"])
+def test_the_papers_preset(agent):
     env = "pendulum_two_torque" if agent == "dqn" else "pendulum"
-    plain = compose_train([f"agent={agent}", f"env={env}"])
-    fast = compose_train([f"agent={agent}", f"env={env}", "preset=fast"])
-    assert fast == plain | {"preset": "fast"}
-    paper = compose_train([f"agent={agent}", f"env={env}", "preset=paper"])
-    assert paper["agent"]["batch_size"] == 256
-    words = [f"agent={agent}", f"env={env}", "preset=paper", "agent.batch_size=7"]
-    assert compose_train(words)["agent"]["batch_size"] == 7  # the command line is stronger
+    words = [f"agent={agent}", f"env={env}", "preset=paper"]
+    assert compose_train(words)["agent"]["batch_size"] == 256
+    assert compose_train([*words, "agent.batch_size=7"])["agent"]["batch_size"] == 7
+
+
+def test_the_command_line_is_stronger_than_the_preset():
+    start = ["agent=ppo", "env=cartpole"]
+    plain = compose_train(start)
+    assert plain["optimizer"]["name"] == "adam"
+    assert (plain["num_envs"], plain["wrappers"]["normalize"]) == (16, True)
+    words = ["optimizer=rmsprop", "num_envs=8", "wrappers.normalize=false", "env_steps=1000"]
+    for order in (start + words, words + start):
+        config = compose_train([*order, "agent.lr=0.01"])
+        assert config["optimizer"]["name"] == "rmsprop"
+        assert (config["num_envs"], config["wrappers"]["normalize"]) == (8, False)
+        assert (config["env_steps"], config["agent"]["lr"]) == (1000, 0.01)
+    assert compose_train([*start, "preset=null"])["optimizer"]["name"] == "rmsprop"
+
+
+def test_the_budget_is_the_presets_unless_one_is_given():
+    assert compose_train(["agent=ppo", "env=cartpole"])["env_steps"] == 150_000
+    config = compose_train(["agent=ppo", "env=cartpole", "sim_seconds=2"])
+    assert (config["env_steps"], config["sim_seconds"]) == (None, 2)
+
+
+def leaves(tree, *path):
+    """`(path, value)` of everything a mapping holds."""
+    if not isinstance(tree, dict):
+        return [(path, tree)]
+    return [leaf for key, branch in tree.items() for leaf in leaves(branch, *path, key)]
+
+
+def at(config, path):
+    for key in path:
+        config = config[key]
+    return config
+
+
+def commands(name):
+    """The command lines in the comments of an experiment."""
+    lines = (FOLDER / "experiment" / f"{name}.yaml").read_text().splitlines()
+    words = [x.split("→")[0].split()[3:] for x in lines if x.startswith("# python train.py ")]
+    assert words, f"experiment {name} shows no command"
+    return words
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
-def test_experiments_compose_and_the_command_line_is_stronger(name):
-    compose_train([f"experiment={name}"])
-    assert compose_train([f"experiment={name}", "dt=0.05"])["dt"] == 0.05
+def test_what_an_experiment_says_holds_and_the_command_line_is_stronger(name):
+    said = yaml.safe_load((FOLDER / "experiment" / f"{name}.yaml").read_text())
+    groups = [d for d in said.pop("defaults") if isinstance(d, dict)]
+    config = compose_train([f"experiment={name}"])
+    for path, value in leaves(said):
+        assert at(config, path) == value, path
+    for choice in groups:
+        ((group, chosen),) = choice.items()
+        assert config[group.removeprefix("override /")]["name"] == chosen
+    config = compose_train([f"experiment={name}", "env_steps=777", "evaluation.count=3"])
+    assert [config[b] for b in ("env_steps", "sim_seconds", "updates")] == [777, None, None]
+    assert config["evaluation"]["count"] == 3
+    for words in commands(name):
+        assert words[0] == f"experiment={name}"
+        config = compose_train(words)
+        for key, _, value in (w.partition("=") for w in words[1:]):
+            found = at(config, key.split("."))
+            assert str(found["name"] if isinstance(found, dict) else found) == value
 
 
 def test_dt_is_the_environments_own_unless_given():

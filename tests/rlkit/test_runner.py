@@ -117,6 +117,7 @@ def test_returns_are_integrals_over_time():
         "rollout/return_mean": pytest.approx((0.5 + 0.5 + 2 + 3) / 4),
         "rollout/length_mean": (2 + 2 + 4 + 4) / 4,
         "rollout/episodes": 4.0,
+        "rollout/recent_stock_return_mean": 1.5 / 0.25,
     }
     assert run.pop_metrics() == {}
     run.step()

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rlkit.schedule import BlockSchedule
+from rlkit.options import ConfigError
+from rlkit.schedule import BlockSchedule, chunk_length
 
 
 def options(schedule: str, **changes):
@@ -52,3 +53,34 @@ def test_a_second_of_simulation_costs_the_same_updates_at_every_dt(dt):
 def test_fractions_of_an_update_wait():
     schedule = BlockSchedule(1, 0.3, 1)
     assert [schedule.updates_due(n) for n in range(11)] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("rollout_steps", "chunk_steps", "num_envs", "minibatches", "L"),
+    [(128, None, 16, 4, 128), (128, 16, 1, 8, 16), (6, 6, 4, 4, 6), (6, 1, 1, 6, 1)],
+)
+def test_chunks_that_divide(rollout_steps, chunk_steps, num_envs, minibatches, L):
+    assert chunk_length(rollout_steps, chunk_steps, num_envs, minibatches) == L
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((128, 24, 16, 4), "agent.chunk_steps is 24, but must divide agent.rollout_steps=128"),
+        ((128, 256, 16, 4), "agent.chunk_steps is 256, but must divide agent.rollout_steps=128"),
+        (
+            (128, 32, 3, 8),
+            "agent.minibatches is 8, but must divide the 12 sequences of a rollout"
+            " (num_envs=3, 4 chunks each)",
+        ),
+        (
+            (128, None, 2, 4),
+            "agent.minibatches is 4, but must divide the 2 sequences of a rollout"
+            " (num_envs=2, 1 chunks each)",
+        ),
+    ],
+)
+def test_chunks_that_do_not_divide(shape, message):
+    with pytest.raises(ConfigError) as error:
+        chunk_length(*shape)
+    assert str(error.value) == message

@@ -48,7 +48,7 @@ def test_one_step_of_the_papers_code():
     y, (h,), penalty = memory.eval().step(x, (h0,))
     torch.testing.assert_close(y, data["y"], rtol=1e-9, atol=0)
     torch.testing.assert_close(h, data["h"], rtol=1e-9, atol=0)
-    assert torch.equal((memory.gates(x, (h0,)) > 0).double(), data["theta"])
+    assert torch.equal((memory.gate_openings(x, (h0,)) > 0).double(), data["theta"])
     loss = (data["coef_y"] * y).sum() + (data["coef_h"] * h).sum() + penalty.mean()
     torch.testing.assert_close(loss, data["loss"], rtol=1e-9, atol=0)
     loss.backward()
@@ -85,7 +85,7 @@ def test_noise_is_drawn_in_training_only_and_has_the_given_size():
     memory.r[0].bias.data.fill_(1)  # h' = Λ tanh 1
     (noisy,) = memory.step(x, state).state
     s = torch.logit(noisy / torch.tensor(1.0).tanh())
-    noise = s - torch.logit(memory.gates(x, state))
+    noise = s - torch.logit(memory.gate_openings(x, state))
     assert noise.std().item() == pytest.approx(0.2, rel=0.05)
     assert abs(noise.mean().item()) < 0.02
     memory.eval()
@@ -109,7 +109,7 @@ def test_steps_and_sequence_draw_the_same_noise(gate):
 def test_a_closed_gate_keeps_its_unit_to_the_last_bit(gate):
     memory = GateL0RD(3, 4, gate=gate).eval()
     x, h = torch.randn(50, 3), torch.randn(50, 4)
-    closed = memory.gates(x, (h,)) == 0
+    closed = memory.gate_openings(x, (h,)) == 0
     after = memory.step(x, (h,)).state[0]
     assert closed.any()
     assert torch.equal(after[closed], h[closed])
@@ -131,7 +131,7 @@ def test_penalised_openings():
         s = memory.g(torch.cat((x, state[0]), -1))
         torch.testing.assert_close(memory.step(x, state).penalty, 0.5 * theta(s).mean(-1))
     memory = GateL0RD(3, 4, gate="sigmoid", penalty="L2", penalty_coefficient=0.5).eval()
-    mean = memory.gates(x, state).mean(-1)
+    mean = memory.gate_openings(x, state).mean(-1)
     torch.testing.assert_close(memory.step(x, state).penalty, 0.5 * mean**2)
 
 
@@ -209,7 +209,7 @@ def test_time_constants(gate, layers):
     memory = GateL0RD(
         2, 5, gate_layers=layers, gate=gate, penalty=penalty, timescale_steps=(30, 30)
     )
-    keep = 1 - memory.gates(torch.zeros(1, 2), memory.initial_state(1))
+    keep = 1 - memory.gate_openings(torch.zeros(1, 2), memory.initial_state(1))
     torch.testing.assert_close(keep, torch.full((1, 5), -1 / 30).exp())
 
 

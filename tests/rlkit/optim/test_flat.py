@@ -6,6 +6,7 @@ from torch import nn
 
 from rlkit.networks.mlp import MLP
 from rlkit.optim.flat import FlatParameters, blend, descend
+from rlkit.optim.make import make_optimizer
 from rlkit.optim.rmsprop import RMSprop
 from tests.reference import PlainRMSprop, flat
 
@@ -135,3 +136,63 @@ def test_blend(tau, want):
     for p in target.parameters():
         torch.testing.assert_close(p.detach(), torch.full_like(p, want))
     assert all((p == 3).all() for p in source.parameters())
+
+
+# --- one step down one loss ------------------------------------------------------------------
+
+
+@each_module
+@pytest.mark.parametrize("share", [0.25, 4.0])
+def test_a_gradient_is_scaled_down_to_the_norm_and_never_up(kind, share):
+    module, parameters = build(kind)
+    loss = 3 * module(points()).square().mean()
+    want = flat(torch.autograd.grad(loss, list(module.parameters())))
+    before = parameters.vector.detach().clone()
+    norm = parameters.step_down(3 * module(points()).square().mean(), share * want.norm().item())
+    torch.testing.assert_close(norm, want.norm())
+    got = parameters.vector.grad
+    torch.testing.assert_close(got, want * min(share, 1.0), rtol=2e-6, atol=0)  # 1e-6 + norm
+    torch.testing.assert_close(got.norm(), want.norm() * min(share, 1.0), rtol=2e-6, atol=0)
+    # RMSprop's first step is its step size times the gradient's sign
+    torch.testing.assert_close(
+        parameters.vector.detach(), before - 0.1 * want.sign(), rtol=0, atol=1e-6
+    )
+
+
+def test_unused_parameters_have_no_gradient_and_stay():
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"used": nn.Linear(3, 2), "unused": nn.Linear(4, 5)})
+    parameters = FlatParameters(module, lambda p, _: RMSprop(p, 0.1, 0.9))
+    kept = {k: v.clone() for k, v in module.state_dict().items()}
+    for _ in range(3):
+        parameters.step_down(module["used"](points()).square().mean(), 1.0)
+    assert (parameters.vector.grad[-25:] == 0).all()
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, kept[name]) == name.startswith("unused")
+
+
+OPTIMIZERS = {
+    "rmsprop": {"eps": 1e-8},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+    "adaterm": {"beta1": 0.9, "beta2": 0.9, "beta_nu": 0.9, "eps": 1e-5, "k": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_scaled_step_is_a_share_of_the_first_step_size(name):
+    """Not of the one before: scaling twice by a half is scaling once."""
+
+    def step(*factors):
+        options = {"name": name, **OPTIMIZERS[name]}
+        module, parameters = build("several", make=make_optimizer(options, 0.05, 10))
+        learn(module, parameters, 2)
+        before = parameters.vector.detach().clone()
+        for factor in factors:
+            parameters.scale_step(factor)
+        parameters.step_down(module(points()).square().mean(), 1e6)
+        return parameters.vector.detach() - before
+
+    whole = step()
+    assert whole.abs().min() > 0
+    for factors, share in {(0.5,): 0.5, (0.5, 0.5): 0.5, (0.1, 1.0): 1.0, (0.0,): 0.0}.items():
+        torch.testing.assert_close(step(*factors), share * whole, rtol=1e-9, atol=1e-15)

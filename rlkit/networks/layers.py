@@ -1,4 +1,4 @@
-"""Initial weights of linear layers."""
+"""Linear layers with their initial weights, and small stacks of them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
