@@ -22,8 +22,9 @@ from torch.nn.functional import linear
 from rlkit.networks.layers import orthogonal
 from rlkit.seeding import generator
 
-DEDUPLICATE_FROM = 128
+DEDUPLICATE_FROM = 64
 """Frames below which sorting costs more than it spares."""
+LEAST_ROWS = 8
 
 
 class GridEncoder(nn.Module):
@@ -47,6 +48,8 @@ class GridEncoder(nn.Module):
         x_NK = x.reshape(-1, 147)
         if self.distinct and len(x_NK) >= DEDUPLICATE_FROM:
             first_U, which_N = distinct_rows(x_NK, self.keys)
+            if len(first_U) < LEAST_ROWS:  # products of fewer rows round otherwise
+                first_U = first_U.repeat(LEAST_ROWS)
             features = self.encode(x_NK[first_U]).index_select(0, which_N)
         else:
             features = self.encode(x_NK)
