@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from envs.minigrid import LAYOUTS
+from envs.mujoco import BODIES
 from envs.wrappers import WrapperOptions
 from rlkit.options import ConfigError, check, declared
 from rlkit.registry import Registry
@@ -44,20 +45,32 @@ ENVS = Registry(
     "environment",
     {
         "acrobot": "envs.classic:Acrobot",
+        "bipedal_walker": "envs.bipedal_walker:BipedalWalker",
         "cartpole": "envs.classic:CartPole",
         "gym": "envs.gym:Gym",
+        "lunar_lander": "envs.lunar_lander:LunarLander",
         "minigrid": "envs.minigrid.generic:MiniGrid",
         "mountain_car": "envs.mountain_car:MountainCar",
         "mountain_car_continuous": "envs.mountain_car:MountainCarContinuous",
         "pendulum": "envs.classic:Pendulum",
         "pendulum_two_torque": "envs.classic:PendulumTwoTorque",
+        **BODIES,
         **LAYOUTS,
     },
 )
 
 GYMNASIUM_IDS = {
     "acrobot": "rlkit/Acrobot-v0",
+    "ant": "rlkit/Ant-v0",
+    "bipedal_walker": "rlkit/BipedalWalker-v0",
     "cartpole": "rlkit/CartPole-v0",
+    "half_cheetah": "rlkit/HalfCheetah-v0",
+    "hopper": "rlkit/Hopper-v0",
+    "humanoid": "rlkit/Humanoid-v0",
+    "humanoid_standup": "rlkit/HumanoidStandup-v0",
+    "inverted_double_pendulum": "rlkit/InvertedDoublePendulum-v0",
+    "inverted_pendulum": "rlkit/InvertedPendulum-v0",
+    "lunar_lander": "rlkit/LunarLander-v0",
     "minigrid_doorkey": "rlkit/MiniGridDoorKey-v0",
     "minigrid_key_corridor": "rlkit/MiniGridKeyCorridor-v0",
     "minigrid_lava_crossing": "rlkit/MiniGridLavaCrossing-v0",
@@ -70,6 +83,10 @@ GYMNASIUM_IDS = {
     "mountain_car_continuous": "rlkit/MountainCarContinuous-v0",
     "pendulum": "rlkit/Pendulum-v0",
     "pendulum_two_torque": "rlkit/PendulumTwoTorque-v0",
+    "pusher": "rlkit/Pusher-v0",
+    "reacher": "rlkit/Reacher-v0",
+    "swimmer": "rlkit/Swimmer-v0",
+    "walker2d": "rlkit/Walker2d-v0",
 }
 
 CONFIGS = Path(__file__).parent.parent / "configs"

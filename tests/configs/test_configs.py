@@ -17,6 +17,7 @@ from configs.compose import (
     evaluation_config,
     resume_train,
 )
+from envs.mujoco import BODIES
 from rlkit import memory
 from rlkit.optim.make import OPTIMIZERS
 from rlkit.options import ConfigError, class_attribute, declared
@@ -49,7 +50,7 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
             assert not o.name.endswith("_seconds") or o.unit in ("s", "time units")
 
 
-CONTINUOUS = {"mountain_car_continuous", "pendulum"}
+CONTINUOUS = {*BODIES, "bipedal_walker", "mountain_car_continuous", "pendulum"}
 ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
 SMALL = {"ppo": [*ON_POLICY, "num_envs=4", "memory=gru"]}
 OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
@@ -188,7 +189,9 @@ def test_budgets():
     config = compose_train(["env_steps=1000", "num_envs=30"])
     assert (config["env_steps"], config["sim_seconds"]) == (1000, None)
     schedule = build.BlockSchedule(10, 5.0, 1)
-    assert build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 34
+    assert (
+        build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 40
+    )  # 34, in whole blocks
     config = compose_train(["updates=1000"])
     assert build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 200
 
