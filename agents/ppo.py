@@ -7,15 +7,17 @@
         for each epoch, for each minibatch of whole chunks, from its stored h:
             ρ = π(a) / π_old(a),   A normalised in the minibatch
             minimise  - mean min(ρ A, clip(ρ, 1 - ε, 1 + ε) A)
-                      + c_v · ½ mean max((V - R)², (V_old + clip(V - V_old, ±ε) - R)²)
-                      - c_H · mean entropy of π  +  the memory's own penalty
+                      + c_v · ½ mean (V - R)²  -  c_H · mean entropy of π
+                      + the memory's own penalty (of both, if policy and value have one each)
+            by a step whose gradient is scaled down to `max_grad_norm`
 
 Gradients flow through a chunk and stop at its ends and where an episode starts. γ and λ are given
 per stock step of the environment and raised to dt / stock_dt; rewards are r dt / stock_dt.
 
-Differs from the paper: V is learnt in units of its targets' spread (PopArt), without which
-recurrent PPO does not learn at all where returns are large; V is clipped like π, in those units,
-unless `clip_value` is false; Gaussians are clipped by the environment.
+Differs from the paper: V is learnt in units of its targets' spread (PopArt), without which masked
+CartPole is not learnt at all; if asked, V is clipped like π in those units, c_H and the step size
+fall linearly over the run, A stays as it is, and epochs stop at a divergence; Gaussians are clipped
+by the environment.
 Memories with noise of their own act and learn without it: ρ would not be 1 otherwise.
 """
 
@@ -39,6 +41,9 @@ from rlkit.options import option
 from rlkit.rollout import Minibatch, Rollout, minibatches
 from rlkit.schedule import BlockSchedule
 from rlkit.types import Metrics, State
+
+HORIZON_UPDATES = 100
+"""Averaging time of the second moment with `optimizer=rmsprop`."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class PPO(Agent):
         per_step = o.epochs * o.minibatches / o.rollout_steps
         self.schedule = BlockSchedule(o.rollout_steps, per_step, store_every_steps=1)
 
+        self.num_states = len(self.memory.initial_state(1))
         self.critic_memory: Memory | None = None
         if not o.shared_memory:
             self.critic_memory = parts.make_memory(self.encoder.output_size)
@@ -94,7 +100,9 @@ class PPO(Agent):
         self.distribution = Categorical(n) if spaces.discrete else Gaussian(n, o.initial_std)
         self.policy = tanh_head(H, o.head_sizes, self.distribution.parameter_size, gain=0.01)
         self.critic = tanh_head(H, o.head_sizes, 1, gain=1.0)
-        self.optimizers = {"all": FlatParameters(self, make_optimizer(parts.optimizer, o.lr, 100))}
+        self.optimizers = {
+            "all": FlatParameters(self, make_optimizer(parts.optimizer, o.lr, HORIZON_UPDATES))
+        }
         last = self.critic[-1]
         assert isinstance(last, nn.Linear)
         self.value_scale = ValueNormalizer(last, o.normalize_value_rate)
@@ -108,7 +116,7 @@ class PPO(Agent):
 
     def step(self, obs_BO: Tensor, state: State, start_B: Tensor) -> tuple[Tensor, Tensor, State]:
         """Policy parameters (B, P), critic output (B,) and the memory state after one step."""
-        x_BI, n = self.encoder(obs_BO), len(self.memory.initial_state(1))
+        x_BI, n = self.encoder(obs_BO), self.num_states
         pi_BH, after = _step(self.memory, x_BI, state[:n], start_B)
         v_BH = pi_BH
         if self.critic_memory is not None:
@@ -163,8 +171,9 @@ class PPO(Agent):
                 break
         metrics |= self.openings(rollout)
         self.encoder.observe(rollout.obs.flatten(0, 1))
-        spread = rollout.target.var()
-        metrics["train/explained_variance"] = [1 - rollout.advantage.var() / spread]
+        spread = rollout.target.var(unbiased=False).clamp(min=1e-12)
+        unexplained = rollout.advantage.var(unbiased=False) / spread
+        metrics["train/explained_variance"] = [1 - unexplained]
         metrics["train/value"] = [rollout.value.mean()]
         return {name: torch.stack(values) for name, values in metrics.items()}, updates
 
@@ -206,7 +215,7 @@ class PPO(Agent):
 
     def evaluate(self, b: Minibatch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Policy parameters, critic output, shared features and penalty along the chunks."""
-        x, n = self.encoder(b.obs), len(self.memory.initial_state(1))
+        x, n = self.encoder(b.obs), self.num_states
         h, _, penalty = self.memory(x, b.state[:n], b.start)
         v_h = h
         if self.critic_memory is not None:
@@ -218,7 +227,7 @@ class PPO(Agent):
     @torch.no_grad()
     def openings(self, rollout: Rollout) -> dict[str, list[Tensor]]:
         """How far the memory's gates opened at the first step of each chunk, if it has such."""
-        data, n = rollout.sequences(), len(self.memory.initial_state(1))
+        data, n = rollout.sequences(), self.num_states
         x_NI = self.encoder(data.obs[0])
         fresh = self.memory.fresh_state(x_NI)
         gates_NH = self.memory.gate_openings(x_NI, select(data.start[0], fresh, data.state[:n]))
@@ -230,7 +239,7 @@ class PPO(Agent):
     @torch.no_grad()
     def refresh(self, rollout: Rollout) -> None:
         """Recomputes the states before the chunks with the present weights, from the first on."""
-        state, L, n = rollout.carries[0], rollout.L, len(self.memory.initial_state(1))
+        state, L, n = rollout.carries[0], rollout.L, self.num_states
         for c in range(1, len(rollout.carries)):
             past = slice((c - 1) * L, c * L)
             x, start = self.encoder(rollout.obs[past]), rollout.start[past]

@@ -100,7 +100,7 @@ def memory() -> Iterator[Run]:
     base = "experiment=gumbsch2021_figure_6 env=minigrid_memory"
     for name in ("gru", "lstm", "gatel0rd", "none"):
         yield Run("MemoryS7", name, f"{base} memory={name} env.size=7", 5)
-    for name in ("gru", "gatel0rd", "none"):
+    for name in ("gru", "none"):
         yield Run("MemoryS11", name, f"{base} memory={name} env.size=11", 3)
 
 

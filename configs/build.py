@@ -149,7 +149,7 @@ def resolve_intervals(
 
     Args:
         config: the configuration.
-        schedule: of the agent; a budget in updates is rounded up to whole blocks.
+        schedule: of the agent; a budget is rounded up to its whole blocks.
         dt: seconds per vector step (with action repeat, several of the environment's own).
     """
     B = config["num_envs"]
@@ -159,6 +159,7 @@ def resolve_intervals(
         total = max(1, round(config["sim_seconds"] / dt))
     else:
         total = math.ceil(config["updates"] / schedule.updates_per_step)
+    total = -(-total // schedule.block_steps) * schedule.block_steps
 
     def spread(count: int) -> int:
         return -(-total // count) if count else 0

@@ -92,6 +92,24 @@ def trial(config: Mapping[str, Any]) -> Any:
     return copy
 
 
+def check_same_borders(trained: Any, asked: Any) -> None:
+    """Refuses an environment that a policy cannot see or act in, or whose episodes may not end."""
+    for what, a, b in (
+        ("observations", trained.single_observation_space, asked.single_observation_space),
+        ("actions", trained.single_action_space, asked.single_action_space),
+    ):
+        sizes = [getattr(space, "n", space.shape) for space in (a, b)]
+        if sizes[0] != sizes[1]:
+            raise ConfigError(
+                f"the policy was trained with {what} of size {sizes[0]}, but the environment asked"
+                f" for has {sizes[1]}"
+            )
+    if asked.limit_steps is None:
+        raise ConfigError(
+            "the environment asked for has no time limit: give env.time_limit_seconds"
+        )
+
+
 def _check_time(config: Mapping[str, Any], copy: Any) -> None:
     if config["sim_seconds"] is not None and config["sim_seconds"] < copy.dt:
         raise ConfigError(
@@ -125,6 +143,11 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         check_encoder(options["encoder"], parts)
     else:
         _check_vectors(options["name"], env, parts)
+    if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
+        raise ConfigError(
+            f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
+            " process that belongs to training (allowed: true)"
+        )
     if "chunk_steps" in options:
         chunk_length(
             options["rollout_steps"],

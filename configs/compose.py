@@ -15,7 +15,15 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from configs.check import BUDGETS, check_budget, check_component, check_config, own, trial
+from configs.check import (
+    BUDGETS,
+    check_budget,
+    check_component,
+    check_config,
+    check_same_borders,
+    own,
+    trial,
+)
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
@@ -44,19 +52,30 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
     groups = [o for o in overrides if o.key_or_group in GROUPS]
     for o in groups:
         check_choice(o)
-    words = [text_of(o) for o in groups]
-    known = hydra("train", words)
     values = [o for o in overrides if o.key_or_group not in GROUPS]
+    words = with_preset(groups, values)
+    known = hydra("train", words)
     for o in values:
         _check_key(o.key_or_group, known)
-    preset = next((o.value() for o in values if o.key_or_group == "preset"), known["preset"])
-    if preset is not None:
-        agent = known["agent"]["name"]
-        words.insert(0, f"+preset/{agent}={_preset(agent, str(preset))}")
     words += [text_of(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
-    config = hydra("train", words) | {"preset": preset}
+    config = hydra("train", words) | {"preset": preset_of(known, values)}
     check_config(config)
     return config
+
+
+def with_preset(groups: Sequence[Override], values: Sequence[Override]) -> list[str]:
+    """Words for Hydra: the preset first, then the groups, an experiment being stronger."""
+    words = [text_of(o) for o in groups if o.value() is not None]
+    known = hydra("train", words)
+    preset, agent = preset_of(known, values), known["agent"]["name"]
+    return words if preset is None else [f"+preset/{agent}={_preset(agent, preset)}", *words]
+
+
+def preset_of(known: Mapping[str, Any], values: Sequence[Override]) -> str | None:
+    """The preset of the command line, or else that of the experiment or of `train.yaml`."""
+    given = [o.value() for o in values if o.key_or_group == "preset"]
+    preset = given[-1] if given else known["preset"]
+    return None if preset is None else str(preset)
 
 
 def compose_evaluate(arguments: Sequence[str]) -> dict[str, Any]:
@@ -69,6 +88,8 @@ def compose_evaluate(arguments: Sequence[str]) -> dict[str, Any]:
     known = hydra("evaluate", [])
     words = []
     for o in overrides:
+        if o.key_or_group in ("env", "env.name"):
+            raise ConfigError("the environment is that of the run: change its options, as env.size")
         if o.key_or_group.startswith("env."):
             words.append(f"++{o.input_line}")
         else:
@@ -119,9 +140,13 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:
         config["wrappers"]["observation_noise"] = request["observation_noise"]
-    config["env"] |= request["env"]
+    trained = trial(config)
+    changes = dict(request["env"])
+    if isinstance(changes.get("kwargs"), Mapping):
+        changes["kwargs"] = config["env"].get("kwargs", {}) | changes["kwargs"]
+    config["env"] = config["env"] | changes
     check_component("env", config["env"])
-    trial(config)
+    check_same_borders(trained, trial(config))
     return config
 
 

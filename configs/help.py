@@ -6,17 +6,18 @@ from typing import Any
 import agents
 import envs
 from configs.check import own
-from configs.compose import GROUPS, check_choice, choices, hydra, parse, text_of
+from configs.compose import GROUPS, check_choice, choices, hydra, parse, with_preset
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import Option, declared, describe
 
 
 def help_text(command: str, arguments: Sequence[str]) -> str:
     """What `--help` prints: groups, keys, and the options of the chosen components."""
-    overrides = [o for o in parse(arguments) if o.key_or_group in GROUPS]
-    for o in overrides:
+    overrides = parse(arguments)
+    groups = [o for o in overrides if o.key_or_group in GROUPS]
+    for o in groups:
         check_choice(o)
-    words = [text_of(o) for o in overrides]
+    words = with_preset(groups, [o for o in overrides if o.key_or_group == "preset"])
     lines = [f"usage: python {command}.py [key=value …]", ""]
     if command == "evaluate":
         return "\n".join([*lines, *_rows("", own("EvaluateOptions"), hydra("evaluate", []))])

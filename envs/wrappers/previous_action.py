@@ -1,7 +1,7 @@
 """Previous action and reward: [obs, last action, last reward], zeros at the start of an episode.
 
-A discrete action is appended one-hot, a continuous one as it is; the reward is the rate. To a
-packed dictionary they are one more part, called `previous`.
+A discrete action is appended one-hot, a continuous one as it was executed, within its bounds; the
+reward is the rate. To a packed dictionary they are one more part, called `previous`.
 """
 
 import numpy as np
@@ -26,6 +26,7 @@ class PreviousAction(Transform):
             self._one_hot = one_hot
         elif isinstance(action_space, Box):
             low, high = action_space.low.ravel(), action_space.high.ravel()
+            self._low, self._high = low, high
         else:
             raise ConfigError(f"wrappers.previous_action cannot append actions of {action_space}")
         self._extra = len(low) + 1
@@ -45,7 +46,7 @@ class PreviousAction(Transform):
 
     def step(self, obs_BO: Array, action_BA: Array, reward_B: Array) -> Array:
         if self._one_hot is None:
-            did_BA = np.asarray(action_BA).reshape(len(obs_BO), -1)
+            did_BA = np.asarray(action_BA).reshape(len(obs_BO), -1).clip(self._low, self._high)
         else:
             did_BA = self._one_hot[action_BA]
         return np.concatenate([obs_BO, did_BA, reward_B[:, None]], axis=1, dtype=np.float32)

@@ -24,7 +24,7 @@ from rlkit.seeding import generator
 
 DEDUPLICATE_FROM = 64
 """Frames below which sorting costs more than it spares."""
-LEAST_ROWS = 8
+ROWS = 16
 
 
 class GridEncoder(nn.Module):
@@ -48,8 +48,8 @@ class GridEncoder(nn.Module):
         x_NK = x.reshape(-1, 147)
         if self.distinct and len(x_NK) >= DEDUPLICATE_FROM:
             first_U, which_N = distinct_rows(x_NK, self.keys)
-            if len(first_U) < LEAST_ROWS:  # products of fewer rows round otherwise
-                first_U = first_U.repeat(LEAST_ROWS)
+            spare = -len(first_U) % ROWS  # how a product rounds depends on the number of rows
+            first_U = torch.cat((first_U, first_U[:1].expand(spare)))
             features = self.encode(x_NK[first_U]).index_select(0, which_N)
         else:
             features = self.encode(x_NK)
@@ -134,10 +134,10 @@ def distinct_rows(x_NK: Tensor, keys_K: Tensor) -> tuple[Tensor, Tensor]:
     """
     hash_N = x_NK.double() @ keys_K.double()
     _, which_N = torch.unique(hash_N, return_inverse=True)
-    first = torch.zeros(int(which_N.max()) + 1, dtype=torch.int64)
-    first[which_N] = torch.arange(len(which_N))
+    first = which_N.new_zeros(int(which_N.max()) + 1)
+    first[which_N] = torch.arange(len(which_N), device=which_N.device)
     if not torch.equal(x_NK[first][which_N], x_NK):  # two kinds with one hash: about never
         _, which_N = torch.unique(x_NK, dim=0, return_inverse=True)
-        first = torch.zeros(int(which_N.max()) + 1, dtype=torch.int64)
-        first[which_N] = torch.arange(len(which_N))
+        first = which_N.new_zeros(int(which_N.max()) + 1)
+        first[which_N] = torch.arange(len(which_N), device=which_N.device)
     return first, which_N

@@ -11,44 +11,47 @@ from rlkit.seeding import generator
 
 
 class Policy:
-    """A GRU whose outputs are the logits of four actions."""
+    """A GRU and a layer, on whose number of rows the rounding depends most with one output."""
 
-    def __init__(self):
+    def __init__(self, outputs: int = 4):
         torch.manual_seed(0)
-        self.memory = GRU(3, 4)
+        self.memory = GRU(3, 5)
+        self.head = torch.nn.Linear(5, outputs)
         self.noise = UniformDraws(generator(5))
 
     def initial_state(self, B):
         return self.memory.initial_state(B)
 
     def act(self, obs_BO, state, start_B, explore):
-        y, state, _ = self.memory.step(obs_BO, state)
+        h, state, _ = self.memory.step(obs_BO, state)
+        y = self.head(h)
         if explore:
             y = 9 * y + self.noise.uniform(tuple(y.shape))
-        return y.argmax(-1), state
+        return (y if y.shape[1] == 1 else y.argmax(-1)), state
 
 
-def actions(B: int, explore: bool, policy: Policy | None = None) -> list[list[int]]:
-    """Of the first B of eleven episodes, step by step."""
-    obs_TBO = np.random.default_rng(1).normal(size=(200, 11, 3)).astype(np.float32)
+def actions(B: int, explore: bool, policy: Policy | None = None) -> list[list[float]]:
+    """Of the first B of 41 episodes, step by step."""
+    obs_TBO = np.random.default_rng(1).normal(size=(100, 41, 3)).astype(np.float32)
     player = Player(policy or Policy(), explore)
     state, start = player.begin(list(range(30, 30 + B))), np.ones(B, dtype=bool)
     taken = []
     for obs_BO in obs_TBO:
         action, state = player.act(obs_BO[:B], state, start)
-        assert action.shape == (B,)
+        assert len(action) == B
         assert isinstance(action, np.ndarray)
         assert not state[0].requires_grad
-        taken.append(action.tolist())
+        taken.append(action.reshape(B))
     return np.array(taken).T.tolist()
 
 
+@pytest.mark.parametrize("outputs", [1, 4])
 @pytest.mark.parametrize("explore", [False, True])
-def test_an_episode_does_not_depend_on_those_beside_it(explore):
-    everyone = actions(11, explore)
-    assert len({tuple(a) for a in everyone}) == 11
-    for B in (1, 2, 3, 7):
-        assert actions(B, explore) == everyone[:B]
+def test_an_episode_does_not_depend_on_those_beside_it(explore, outputs):
+    everyone = actions(41, explore, Policy(outputs))
+    assert len({tuple(a) for a in everyone}) == 41
+    for B in (1, 2, 3, 7, 9, 13, 16, 25, 40):
+        assert actions(B, explore, Policy(outputs)) == everyone[:B]
 
 
 def test_exploring_draws_are_those_of_the_episode_not_of_training():

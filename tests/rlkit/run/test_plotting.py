@@ -11,6 +11,7 @@ from rlkit.run.plotting import (
     phase_plane_figure,
     save_snapshot,
     study_figure,
+    success_curve,
 )
 
 
@@ -77,3 +78,11 @@ def test_study_figure(tmp_path):
 def test_nothing_to_draw_is_refused(tmp_path, draw):
     with pytest.raises(ValueError, match="at least one"):
         draw([], tmp_path / "a.png")
+
+
+def test_success_curve(tmp_path):
+    records = [
+        {"env_steps": 100 * s, "success_rate": s / 8, "episodes": 8, "return_mean": 0.0}
+        for s in range(9)
+    ]
+    assert_drawn(success_curve(records, tmp_path / "a.png"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlkit.run.statistics import bootstrap_interval, iqm
+from rlkit.run.statistics import bootstrap_interval, iqm, wilson_interval
 
 
 def test_iqm_by_hand():
@@ -34,3 +34,13 @@ def test_interval_at_each_time():
 def test_a_single_or_constant_sample_is_its_own_interval():
     assert bootstrap_interval([2.0]) == (2.0, 2.0)
     assert bootstrap_interval([2.0, 2.0, 2.0], np.mean) == (2.0, 2.0)
+
+
+def test_wilson_interval_of_rates():
+    low, high = wilson_interval([0.0, 0.5, 1.0], [10, 40, 10])
+    z2 = 1.959963984540054**2
+    assert low[0] == 0.0
+    assert high[0] == pytest.approx(z2 / (10 + z2))  # 0 of 10: the formula's upper end
+    assert (low[2], high[2]) == pytest.approx((10 / (10 + z2), 1.0))
+    half = (z2 / (4 * (40 + z2))) ** 0.5  # p = 1/2: symmetric
+    assert (low[1], high[1]) == pytest.approx((0.5 - half, 0.5 + half))
