@@ -101,7 +101,7 @@ def memory() -> Iterator[Run]:
     for name in ("gru", "lstm", "gatel0rd", "none"):
         yield Run("MemoryS7", name, f"{base} memory={name} env.size=7", 5)
     for name in ("gru", "none"):
-        yield Run("MemoryS11", name, f"{base} memory={name} env.size=11", 3)
+        yield Run("MemoryS11", name, f"{base} memory={name} env.size=11", 2)
 
 
 STUDIES = {f.__name__: f for f in (control, elelimy, doorkey, memory)}

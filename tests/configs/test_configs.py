@@ -189,9 +189,8 @@ def test_budgets():
     config = compose_train(["env_steps=1000", "num_envs=30"])
     assert (config["env_steps"], config["sim_seconds"]) == (1000, None)
     schedule = build.BlockSchedule(10, 5.0, 1)
-    assert (
-        build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 40
-    )  # 34, in whole blocks
+    resolved = build.resolve_intervals(config, schedule, config["dt"])
+    assert resolved["total_vector_steps"] == 40  # 34, in whole blocks
     config = compose_train(["updates=1000"])
     assert build.resolve_intervals(config, schedule, config["dt"])["total_vector_steps"] == 200
 
