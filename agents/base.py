@@ -9,9 +9,15 @@ from torch import Tensor, nn
 from rlkit.memory.base import Memory, select
 from rlkit.networks.encoder import Encoder
 from rlkit.observations import ObsPart
+from rlkit.optim.dt_scaling import TimeScaling
 from rlkit.optim.flat import FlatParameters
-from rlkit.schedule import BlockSchedule
+from rlkit.optim.make import make_optimizer
+from rlkit.returns import over_span
+from rlkit.schedule import BlockSchedule, WindowLengths
 from rlkit.types import Spaces, State, Transition, Tree, Windows
+
+MEMORIES = ("memory", "policy_memory")
+"""Names of their optimisers."""
 
 
 class Parts(NamedTuple):
@@ -26,6 +32,53 @@ class Parts(NamedTuple):
     noise: torch.Generator
 
 
+class Seen(NamedTuple):
+    """Windows as an agent of the off-policy loop sees them, after burn-in.
+
+    Attributes:
+        s: what the critics see at T steps (T, B, H); gradients reach the memory.
+        s_next: one step later.
+        s_policy, policy_next: what the policy sees, and sees one step later.
+        batch: T steps.
+        lengths: the span of a residual.
+        discount_TB: γ^dt, 0 where a step terminated.
+        shared, costs: of the memories, for `descend`.
+    """
+
+    s: Tensor
+    s_next: Tensor
+    s_policy: Tensor
+    policy_next: Tensor
+    batch: Windows
+    lengths: WindowLengths
+    discount_TB: Tensor
+    shared: list[FlatParameters]
+    costs: list[tuple[Tensor, Tensor]]
+
+    def first(self, x_TB: Tensor) -> Tensor:
+        """The steps from which a whole span is left; residuals are taken there."""
+        n = self.lengths.span
+        return x_TB if n == 1 else x_TB[: len(self.s) - n + 1]
+
+    def over_span(self, x_TB: Tensor, after_TB: Tensor | None = None) -> Tensor:
+        """Discounted sums over the span (`rlkit.returns.over_span`)."""
+        start_TB = self.batch.start_TB  # after a final observation, where nothing was done
+        cut_TB = None if start_TB is None else start_TB[2:]
+        return over_span(x_TB, self.discount_TB, self.lengths.span, after_TB, cut_TB)
+
+    def valid(self, residual_TB: Tensor) -> Tensor:
+        """Residuals, 0 at final observations."""
+        if self.batch.start_TB is None:
+            return residual_TB
+        return residual_TB.masked_fill(self.first(self.batch.start_TB[1:]), 0)
+
+    def mean_weight(self, residual_TB: Tensor) -> Tensor:
+        """What each residual weighs in the mean over the batch."""
+        weight_B = self.batch.weight_B
+        residual_TB = residual_TB if weight_B is None else residual_TB * weight_B
+        return residual_TB / residual_TB.numel()
+
+
 class Agent(nn.Module):
     """Networks are submodules; whatever else changes while learning is in `optimizers` and `noise`.
 
@@ -36,12 +89,16 @@ class Agent(nn.Module):
         loop: the loop that drives it, a name of `configs/build.py`.
         options: its own options, as declared.
         schedule: how acting and learning alternate.
+        lengths: of the windows it learns from (off-policy).
+        policy_memory: the policy's own, if it has one.
     """
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
     loop: ClassVar[Literal["off_policy", "on_policy"]] = "off_policy"
     options: Any
     schedule: BlockSchedule
+    lengths: WindowLengths
+    discount: float
     noise: Any
     """what exploration draws from, with get_state and set_state: a process or a generator"""
     optimizers: dict[str, FlatParameters]
@@ -52,21 +109,92 @@ class Agent(nn.Module):
         kinds = spaces.obs_parts or (ObsPart("obs", "vector", spaces.obs_shape),)
         self.encoder = Encoder(spaces.obs_shape, kinds, encoder, encoder_sizes, parts.normalize)
         self.memory = parts.make_memory(self.encoder.output_size)
+        self.policy_memory: Memory | None = None
+
+    # ---- memory: what every off-policy agent does with it --------------------------------------
+
+    @property
+    def memories(self) -> list[Memory]:
+        """The critics' and the policy's, if it has one; a state is theirs on end."""
+        return [self.memory] if self.policy_memory is None else [self.memory, self.policy_memory]
+
+    def apart(self, state: State) -> list[State]:
+        """The state of each memory."""
+        if self.policy_memory is None:
+            return [state]
+        n = len(state) // len(self.memories)
+        return [state[i * n : (i + 1) * n] for i in range(len(self.memories))]
 
     def initial_state(self, B: int) -> State:
-        return self.memory.initial_state(B)
+        return tuple(s for m in self.memories for s in m.initial_state(B))
 
-    def features_step(self, obs_BO: Tensor, state: State, start_B: Tensor) -> tuple[Tensor, State]:
-        """The memory's output for one step of acting."""
-        x_BI = self.encoder(obs_BO)
-        state = select(start_B, self.memory.fresh_state(x_BI), state)
-        y_BH, state, _ = self.memory.step(x_BI, state)
-        return y_BH, state
+    @property
+    def carries(self) -> int:
+        return self.memory.carries
 
-    def features(self, batch: Windows) -> Tensor:
-        """The memory's output (T + 1, B, H) along stored windows."""
-        y_TBH: Tensor = self.memory(self.encoder(batch.obs_TBO), batch.state).y
-        return y_TBH
+    def carry(self, state: State) -> State:
+        pairs = zip(self.memories, self.apart(state), strict=True)
+        return tuple(s for memory, own in pairs for s in memory.carry(own))
+
+    def resume(self, carries: State) -> State:
+        pairs = zip(self.memories, self.apart(carries), strict=True)
+        return tuple(s for memory, own in pairs for s in memory.resume(own))
+
+    def memory_optimizers(
+        self, parts: Parts, law: TimeScaling, rate: float, horizon: float
+    ) -> dict[str, FlatParameters]:
+        """Of the critics' encoder and memory, and of the policy's memory, if they have weights."""
+        trained = {"memory": nn.ModuleList([self.encoder, self.memory])}
+        if self.policy_memory is not None:
+            trained["policy_memory"] = nn.ModuleList([self.policy_memory])
+        return {
+            name: FlatParameters(
+                module, make_optimizer(parts.optimizer, law.step_size(rate), horizon)
+            )
+            for name, module in trained.items()
+            if any(True for _ in module.parameters())
+        }
+
+    def features_step(
+        self, obs_BO: Tensor, state: State, start_B: Tensor
+    ) -> tuple[Tensor, Tensor, State]:
+        """What critics and policy see at one step of acting, and the state after it."""
+        x_BI, outputs = self.encoder(obs_BO), []
+        after: State = ()
+        for memory, own in zip(self.memories, self.apart(state), strict=True):
+            own = select(start_B, memory.fresh_state(x_BI), own)
+            y_BH, own, _ = memory.step(x_BI, own)
+            outputs.append(y_BH)
+            after += own
+        return outputs[0], outputs[-1], after
+
+    def look(self, batch: Windows) -> Seen:
+        """Runs the memories along stored windows, without gradient during burn-in."""
+        obs, start, k = batch.obs_TBO, batch.start_TB, self.lengths.burn_in
+        states = self.apart(batch.state)
+        if k:
+            assert start is not None
+            with torch.no_grad():
+                x, pairs = self.encoder(obs[:k]), zip(self.memories, states, strict=True)
+                states = [memory(x, own, start[:k]).state for memory, own in pairs]
+            obs, start = obs[k:], start[k:]
+            action, reward, terminated = (v[k:] for v in batch[1:4])
+            batch = Windows(obs, action, reward, terminated, (), start, batch.weight_B)
+        x = self.encoder(obs)
+        y, _, penalty = self.memory(x, states[0], start)
+        s, s_next, penalties = y[:-1], y[1:], [penalty]
+        s_policy, policy_next = s.detach(), s_next
+        if self.policy_memory is not None:
+            y, _, penalty = self.policy_memory(x.detach(), states[1], start)
+            s_policy, policy_next = y[:-1], y[1:]
+            penalties.append(penalty)
+        shared = [self.optimizers[k] for k in MEMORIES if k in self.optimizers]
+        costs = [(p, torch.full_like(p, 1 / p.numel())) for p in penalties if p is not None]
+        discount_TB = (1 - batch.terminated_TB) * self.discount
+        sight = s, s_next, s_policy, policy_next
+        return Seen(*sight, batch, self.lengths, discount_TB, shared, costs)
+
+    # ---- the contract ---------------------------------------------------------------------------
 
     def observe(self, step: Transition) -> None:
         """Sees every step taken in training, stored or not."""

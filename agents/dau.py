@@ -6,6 +6,24 @@
     psi   <- psi   - lr_A dQ/dt dA/dpsi                                                    (8.35)
     phi   <- phi   + lr_pi dAbar(s, pi(s))/dphi        continuous actions; else pi = argmax Abar
 
+Over a span of n steps (`td_span_seconds`) the residual is the discounted sum of n of these,
+
+    dQ      = V(s_0) + sum_k gamma^(k dt) dt A(s_k, a_k)
+              - (sum_k gamma^(k dt) r_k dt + (1 - d) gamma^(n dt) V(s_n)),
+
+which vanishes for the optimal V and A whatever was done, and the steps are
+
+    theta <- theta - lr_V dQ/(n dt) dV(s_0)/dtheta
+    psi   <- psi   - lr_A dQ/(n dt) 1/n sum_k gamma^(k dt) dA(s_k, a_k)/dpsi:
+
+the gradient of dQ^2/2 over n dt, and over (n dt)^2 for A, as 8.34 and 8.35 have it at n = 1. dQ is
+O(n dt) like its number of terms, so both have a limit as dt -> 0, at a fixed n or a fixed n dt.
+Near an end the sum is shorter but the divisor the same, so that the n residuals that see a terminal
+state weigh as much as the one of a single step does.
+
+With a memory, s is what it makes of the past. The critics' gradients reach it (and the encoder);
+the policy sees it detached, or has one of its own.
+
 Step sizes are O(dt) (`rlkit.optim.dt_scaling`), exploration is an Ornstein-Uhlenbeck process:
 added to the action (continuous) or to Abar(s, .) before the argmax (discrete).
 r is reward per second, gamma the discount per second, dt in seconds.
@@ -30,20 +48,26 @@ from rlkit.optim.dt_scaling import TimeScaling
 from rlkit.optim.flat import FlatParameters, blend, descend
 from rlkit.optim.make import make_optimizer
 from rlkit.options import option
-from rlkit.schedule import BlockSchedule
+from rlkit.schedule import BlockSchedule, WindowLengths
 from rlkit.types import Metrics, State, Windows
 
 
 @dataclass(frozen=True)
 class DAUOptions:
+    encoder: Literal["auto", "mlp", "cnn", "grid", "grid_conv"] = option(
+        "what reads the observation; learns with the critic"
+    )
+    encoder_sizes: tuple[int, ...] = option("tanh layers on vectors before the memory", low=1)
+    shared_memory: bool = option("one memory for critics and policy, or one each")
     hidden_sizes: tuple[int, ...] = option("units of each hidden layer", low=1)
-    batch_size: int = option("windows per update", low=1)
+    batch_size: int = option("sequences per update; interleaved carries count each", low=1)
     gamma: float = option("discount per second", above=0, high=0.999999)
     lr_value: float = option("rate of V", unit="1/s", above=0, search=(0.03, 0.3))
     lr_advantage: float = option("rate of Abar", unit="1/s", above=0, search=(0.03, 0.3))
     lr_policy: float = option(
         "rate of the policy (continuous actions)", unit="1/s", above=0, search=(0.01, 0.05)
     )
+    lr_memory: float = option("rate of memory and encoder", unit="1/s", above=0, search=(0.03, 0.3))
     moment_horizon_seconds: float = option("averaging time of the second moment", unit="s", above=0)
     scaling: Literal["continuous_time", "stock"] = option("laws of rewards and step sizes in dt")
     reference_dt: float = option("dt0 that the stock law is frozen at", unit="s", above=0)
@@ -57,16 +81,28 @@ class DAUOptions:
     block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
     updates_per_block: int = option("steps: updates after each block", low=1)
     store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
-    replay_capacity: int = option("transitions kept over all environments", low=1)
+    window_seconds: float | None = option(
+        "length of learnt sequences; null: 16 ticks of a memory, else one span", unit="s", above=0
+    )
+    burn_in_seconds: float = option("before them, to refresh the memory's state", unit="s", low=0)
+    carry_seconds: float = option(
+        "tick of the memory, by interleaved carries; 0: every step", unit="s", low=0
+    )
+    td_span_seconds: float = option("what one residual spans; 0: one step", unit="s", low=0)
+    priority_exponent: float = option("of |residual| in drawing windows; 0: uniform", low=0, high=1)
+    importance_exponent: float = option("how far their weights undo that", low=0, high=1)
+    replay_capacity: int = option("steps kept over all environments", low=1)
 
 
 class DAU(Agent):
     actions = "any"
 
     def __init__(self, options: DAUOptions, parts: Parts):
-        super().__init__(parts)
+        super().__init__(parts, options.encoder, options.encoder_sizes)
         spaces, H, o = parts.spaces, self.memory.output_size, options
-        self.options, self.batch_size = o, o.batch_size
+        self.options = o
+        self.lengths = WindowLengths.of(o, spaces.dt, bool(self.memory.initial_state(1)))
+        self.batch_size = max(1, round(o.batch_size / self.lengths.carries))
         self.discrete, self.num_actions = spaces.discrete, spaces.action_size
         self.discount = o.gamma**spaces.dt
         self.schedule = BlockSchedule.of(o, spaces.dt)
@@ -76,6 +112,8 @@ class DAU(Agent):
         self.bounds = bootstrap_bounds(o.clamp_bootstrap, spaces, self.dt, self.discount)
 
         A = spaces.action_size
+        if not (o.shared_memory or self.discrete):
+            self.policy_memory = parts.make_memory(self.encoder.output_size)
         self.value = MLP(H, o.hidden_sizes, 1)
         if self.discrete:
             self.advantage = MLP(H, o.hidden_sizes, A)
@@ -88,7 +126,7 @@ class DAU(Agent):
         rates = {"value": o.lr_value, "advantage": o.lr_advantage}
         if not self.discrete:
             rates["policy"] = o.lr_policy
-        self.optimizers = {
+        self.optimizers = self.memory_optimizers(parts, law, o.lr_memory, horizon) | {
             name: FlatParameters(
                 getattr(self, name),
                 make_optimizer(parts.optimizer, law.step_size(rate), horizon),
@@ -97,43 +135,46 @@ class DAU(Agent):
         }
         shape = (spaces.num_envs, A)
         self.noise = OrnsteinUhlenbeck(shape, spaces.dt, o.noise_kappa, o.noise_sigma, parts.noise)
+        self.eval()  # noise of the memory's own is off
 
     def act(
         self, obs_BO: Tensor, state: State, start_B: Tensor, explore: bool
     ) -> tuple[Tensor, State]:
-        h_BH, state = self.features_step(obs_BO, state, start_B)
-        scores_BA = self.advantage(h_BH) if self.discrete else self.policy(h_BH)
+        s_BH, s_policy_BH, state = self.features_step(obs_BO, state, start_B)
+        scores_BA = self.advantage(s_BH) if self.discrete else self.policy(s_policy_BH)
         if explore:
             scores_BA = scores_BA + self.noise.sample()
         return (scores_BA.argmax(-1) if self.discrete else scores_BA.clamp(-1, 1)), state
 
     def update(self, batch: Windows) -> Metrics:
-        h_TBH = self.features(batch)
-        s, s_next, dt = h_TBH[:-1], h_TBH[1:], self.dt
+        seen, dt = self.look(batch), self.dt
+        s, batch = seen.s, seen.batch
         with torch.no_grad():
-            next_value = (self.target_value or self.value)(s_next).squeeze(-1)
+            next_value = (self.target_value or self.value)(seen.s_next).squeeze(-1)
             next_value = bounded(next_value, self.bounds)
-            target = batch.reward_TB * dt
-            target += (1 - batch.terminated_TB) * self.discount * next_value
-        value = self.value(s).squeeze(-1)
+            target = seen.over_span(batch.reward_TB * dt, next_value)
+        value = self.value(seen.first(s)).squeeze(-1)
         if self.discrete:
             abar = self.advantage(s)
             taken = abar.gather(-1, batch.action_TBA.unsqueeze(-1)).squeeze(-1)
             advantage = taken - abar.max(-1).values
         else:
-            greedy = self.policy(s)
+            greedy = self.policy(seen.s_policy)
             pair = torch.stack((batch.action_TBA, greedy.detach()))
             abar = self.advantage(torch.cat((s.expand(2, *s.shape), pair), -1)).squeeze(-1)
             advantage = abar[0] - abar[1]
-        dq_dt = (value + dt * advantage - target).detach() / dt
-        mean_dq_dt = dq_dt / dq_dt.numel()
+        gained, n = seen.over_span(advantage), seen.lengths.span
+        dq_dt = seen.valid((value + dt * gained - target).detach()) / (n * dt)
+        mean_dq_dt = seen.mean_weight(dq_dt)
 
         o = self.optimizers
-        terms = [(o["value"], value, mean_dq_dt), (o["advantage"], advantage, mean_dq_dt)]
+        terms = [(o["value"], value, mean_dq_dt)]
+        terms.append((o["advantage"], gained, mean_dq_dt / n if n > 1 else mean_dq_dt))
         if not self.discrete:
-            best = self.advantage(torch.cat((s, greedy), -1), frozen=True).squeeze(-1)
+            here = torch.cat((s.detach(), greedy), -1)
+            best = self.advantage(here, frozen=True).squeeze(-1)
             terms.append((o["policy"], best, torch.full_like(best, -1 / best.numel())))
-        descend(terms)
+        descend(terms, seen.shared, seen.costs)
         if self.target_value is not None:
             blend(self.target_value, self.value, self.options.tau)
         return {
@@ -146,9 +187,9 @@ class DAU(Agent):
     def inspect(self, obs_BO: Tensor) -> tuple[Tensor, Tensor]:
         B = obs_BO.shape[0]
         fresh = torch.ones(B, dtype=torch.bool)
-        h_BH, _ = self.features_step(obs_BO, self.initial_state(B), fresh)
+        s_BH, s_policy_BH, _ = self.features_step(obs_BO, self.initial_state(B), fresh)
         if self.discrete:
-            action_B = action_level(self.advantage(h_BH).argmax(-1), self.num_actions)
+            action_B = action_level(self.advantage(s_BH).argmax(-1), self.num_actions)
         else:
-            action_B = self.policy(h_BH)[:, 0]
-        return self.value(h_BH).squeeze(-1), action_B
+            action_B = self.policy(s_policy_BH)[:, 0]
+        return self.value(s_BH).squeeze(-1), action_B

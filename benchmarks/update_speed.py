@@ -50,6 +50,16 @@ def batch_of(size: int) -> Windows:
 
 def ours(hidden: int) -> Callable[[Windows], object]:
     options = DAUOptions(
+        encoder="auto",
+        encoder_sizes=(),
+        shared_memory=True,
+        lr_memory=0.1,
+        window_seconds=None,
+        burn_in_seconds=0.0,
+        carry_seconds=0.0,
+        td_span_seconds=0.0,
+        priority_exponent=0.0,
+        importance_exponent=0.4,
         hidden_sizes=(hidden, hidden),
         batch_size=64,
         gamma=GAMMA,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import envs
@@ -13,12 +14,13 @@ from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
 from rlkit.observations import ObsPart, parts_of
 from rlkit.options import ConfigError
+from rlkit.replay.sequences import SequenceReplay
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.run.player import Player
 from rlkit.run.session import Loop
 from rlkit.runner import VectorRunner
-from rlkit.schedule import BlockSchedule, chunk_length
+from rlkit.schedule import BlockSchedule, carries_of, chunk_length
 from rlkit.seeding import generator
 from rlkit.types import Spaces
 
@@ -51,8 +53,12 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     name, options = named(config["agent"])
     memory_name, memory_options = named(config["memory"])
 
+    carries = carries_of(options.get("carry_seconds", 0.0), environments.dt)
+
     def memory(input_size: int) -> Memory:
-        return make_memory(memory_name, input_size, dt=environments.dt, **memory_options)
+        return make_memory(
+            memory_name, input_size, dt=environments.dt, carries=carries, **memory_options
+        )
 
     action_space = environments.single_action_space
     discrete = not hasattr(action_space, "low")
@@ -95,19 +101,19 @@ def make_loop(
         runner = VectorRunner(environments, agent, seeds["environments"], staggered=False)
         total = config["resolved"]["total_vector_steps"]
         return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total)  # type: ignore[arg-type]
-    if agent.initial_state(1):
-        raise ConfigError(
-            f"agent {config['agent']['name']} learns from single steps, so it cannot train memory"
-            f" {config['memory']['name']}, which has a state (allowed: none)"
-        )
-    if agent.options.replay_capacity < environments.num_envs:
-        raise ConfigError(
-            f"agent.replay_capacity is {agent.options.replay_capacity}, but must hold one step of"
-            f" num_envs={environments.num_envs}"
-        )
+    o, lengths, schedule = agent.options, agent.lengths, agent.schedule
+    single = lengths.single(bool(agent.initial_state(1)), o.priority_exponent)
+    lengths.check_capacity(o.replay_capacity, environments.num_envs, single)
     runner = VectorRunner(environments, agent, seeds["environments"])
-    replay = TransitionReplay(agent.options.replay_capacity, generator(seeds["replay"]))
-    return OffPolicyLoop(runner, agent, replay, agent.schedule)  # type: ignore[arg-type]
+    numbers = generator(seeds["replay"])
+    replay: TransitionReplay | SequenceReplay
+    if single:
+        replay = TransitionReplay(o.replay_capacity, numbers)
+    else:
+        schedule = replace(schedule, store_every_steps=1)  # windows have no gaps
+        priority = o.priority_exponent, o.importance_exponent
+        replay = SequenceReplay(o.replay_capacity, lengths.steps, agent, numbers, *priority)
+    return OffPolicyLoop(runner, agent, replay, schedule)  # type: ignore[arg-type]
 
 
 def make_evaluator(

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import agents
 import envs
 from rlkit import memory
-from rlkit.observations import ObsPart, check_encoder, parts_of
+from rlkit.observations import check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
-from rlkit.schedule import chunk_length
+from rlkit.schedule import WindowLengths, carries_of, chunk_length
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
 COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers")
@@ -33,7 +34,8 @@ def check_config(config: dict[str, Any]) -> None:
     _check_time(config, copy)
     _check_agent(config, copy)
     options = dict(config["memory"])
-    memory.check_memory(options.pop("name"), options, config["dt"])
+    carries = carries_of(config["agent"].get("carry_seconds", 0.0), copy.dt)
+    memory.check_memory(options.pop("name"), options, copy.dt * carries)
 
 
 def _check_groups(config: Mapping[str, Any]) -> None:
@@ -139,15 +141,22 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             f" ones (agents that fit: {fitting})"
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
-    if "encoder" in options:
-        check_encoder(options["encoder"], parts)
-    else:
-        _check_vectors(options["name"], env, parts)
+    check_encoder(options["encoder"], parts)
     if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
         raise ConfigError(
             f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
             " process that belongs to training (allowed: true)"
         )
+    if not options.get("shared_memory", True) and kind == "discrete" and options["name"] == "dau":
+        raise ConfigError(
+            "agent.shared_memory is false, but the policy of agent dau on discrete actions is the"
+            " arg max of a critic: it has no memory of its own"
+        )
+    if "window_seconds" in options:
+        remembers = config["memory"]["name"] != "none"
+        lengths = WindowLengths.of(SimpleNamespace(**options), copy.dt, remembers)
+        single = lengths.single(remembers, options["priority_exponent"])
+        lengths.check_capacity(options["replay_capacity"], config["num_envs"], single)
     if "chunk_steps" in options:
         chunk_length(
             options["rollout_steps"],
@@ -155,19 +164,3 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             config["num_envs"],
             options["minibatches"],
         )
-
-
-def _check_vectors(agent: str, env: str, parts: tuple[ObsPart, ...]) -> None:
-    """Refuses what an agent without an encoder of its own would not learn to read."""
-    other = next((p for p in parts if p.kind != "vector"), None)
-    if other is not None:
-        able = [a for a in agents.AGENTS.names() if "encoder" in agent_options(a)]
-        raise ConfigError(
-            f"agent {agent} reads vectors only, but env {env} observes {other.kind}s of"
-            f" {' x '.join(map(str, other.shape))} (agents that take them: {', '.join(able)})"
-        )
-
-
-def agent_options(name: str) -> dict[str, Option]:
-    """The declarations of an agent's options."""
-    return declared(agents.AGENTS.target(name) + "Options")

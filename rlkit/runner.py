@@ -81,6 +81,7 @@ class VectorRunner:
             start_B,
             before,
             torch.from_numpy(truncated & ~terminated),
+            state,
         )
 
     def _count(self, reward: np.ndarray, ended: np.ndarray) -> None:

@@ -76,3 +76,102 @@ def chunk_length(
             f" (num_envs={num_envs}, {rollout_steps // L} chunks each)"
         )
     return L
+
+
+MEMORY_TICKS = 16
+"""What a window teaches a memory where no length is given, in ticks of the memory."""
+
+
+class WindowOptions(Protocol):
+    """The fields of an agent's options that `WindowLengths.of` reads."""
+
+    @property
+    def window_seconds(self) -> float | None: ...
+    @property
+    def burn_in_seconds(self) -> float: ...
+    @property
+    def carry_seconds(self) -> float: ...
+    @property
+    def td_span_seconds(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class WindowLengths:
+    """What an off-policy agent learns from, in steps.
+
+    Args:
+        burn_in: steps at first that only bring the memory up to date.
+        learnt: steps after them.
+        span: steps that one residual is taken over.
+        carries: interleaved carries of the memory (`rlkit/memory/interleaved.py`).
+    """
+
+    burn_in: int = 0
+    learnt: int = 1
+    span: int = 1
+    carries: int = 1
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of a window; it holds T + 1 observations."""
+        return self.burn_in + self.learnt
+
+    def single(self, remembers: bool, priority_exponent: float) -> bool:
+        """Whether single steps, drawn uniformly, are all that is asked for."""
+        return self.steps == 1 and not remembers and priority_exponent == 0
+
+    @classmethod
+    def of(cls, options: WindowOptions, dt: float, remembers: bool) -> "WindowLengths":
+        """Resolves an off-policy agent's options; `remembers`: its memory has a state.
+
+        Raises:
+            ConfigError: a length that is no whole number of steps, a span beyond the window.
+        """
+        carries = carries_of(options.carry_seconds, dt) if remembers else 1
+        span = max(1, round(options.td_span_seconds / dt))
+        burn_in = _whole("burn_in_seconds", options.burn_in_seconds, dt) if remembers else 0
+        if options.window_seconds is None:
+            learnt = max(span, MEMORY_TICKS * carries) if remembers else span
+        else:
+            learnt = _whole("window_seconds", options.window_seconds, dt)
+        if span > learnt:
+            raise ConfigError(
+                f"agent.td_span_seconds is {options.td_span_seconds:g}, {span} steps, but must fit"
+                f" into the {learnt} steps of agent.window_seconds={options.window_seconds:g}"
+            )
+        return cls(burn_in, learnt, span, carries)
+
+    def check_capacity(self, capacity: int, num_envs: int, single: bool) -> None:
+        """Refuses a replay that could not hold one step or window of every copy.
+
+        Args:
+            capacity: of the replay, in steps.
+            num_envs: copies.
+            single: single steps are stored, with their next observations.
+
+        Raises:
+            ConfigError: then.
+        """
+        need = num_envs if single else (self.steps + 1) * num_envs
+        if capacity < need:
+            what = "one step" if single else f"one window of {self.steps} steps"
+            raise ConfigError(
+                f"agent.replay_capacity is {capacity}, but must hold {what} of"
+                f" num_envs={num_envs}: at least {need}"
+            )
+
+
+def carries_of(carry_seconds: float, dt: float) -> int:
+    """How many carries take turns, so that each is read every `carry_seconds`."""
+    return max(1, round(carry_seconds / dt))
+
+
+def _whole(name: str, seconds: float, dt: float) -> int:
+    steps = round(seconds / dt)
+    if abs(seconds / dt - steps) > 1e-6 * max(1, steps):
+        least = max(1, int(seconds / dt))
+        raise ConfigError(
+            f"agent.{name} is {seconds:g}, but must be a whole number of steps of dt={dt:g} s"
+            f" (nearest: {least * dt:g}, {(least + 1) * dt:g})"
+        )
+    return steps

@@ -33,10 +33,11 @@ class Spaces(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """B windows of T consecutive steps that never cross a reset; T = 1 without memory.
+    """B windows of T consecutive steps; T = 1 without memory.
 
-    `obs` holds T + 1 observations: the last is what followed the last step, one dt later, and is
-    the true final observation where the episode ended there.
+    `obs` holds T + 1 observations: the last is what followed the last step, one dt later.
+    The true final observation of an episode is a row of its own: nothing was done there, and the
+    row after it starts another episode.
     """
 
     obs_TBO: Tensor
@@ -49,6 +50,10 @@ class Windows(NamedTuple):
     """1.0 where the MDP ended; time limits do not count"""
     state: State
     """memory state before the first observation, batch first"""
+    start_TB: Tensor | None = None
+    """(T + 1, B) true where an observation begins an episode; None: nowhere after the first"""
+    weight_B: Tensor | None = None
+    """importance of each window, if they were not drawn uniformly"""
 
 
 class Transition(NamedTuple):
@@ -64,6 +69,8 @@ class Transition(NamedTuple):
     state: State
     truncated_B: Tensor
     """true where the time limit ended the episode, and nothing else did"""
+    next_state: State = ()
+    """memory state after `obs`, before `next_obs`"""
 
 
 Tree = dict[str, Any]

@@ -141,7 +141,17 @@ MISTAKES = {
     "env=gym env.id=MountainCar-v0 dt=0.5": "dt",
     "preset=papr": "did you mean 'paper'",
     "memory=grv": "did you mean 'gru'",
-    "memory=gru": "cannot train memory gru, which has a state (allowed: none)",
+    "memory=gru agent.window_seconds=0.52": "agent.window_seconds is 0.52, but must be a whole"
+    " number of steps of dt=0.05 s (nearest: 0.5, 0.55)",
+    "memory=gru agent.burn_in_seconds=0.01": "agent.burn_in_seconds is 0.01, but must be a whole"
+    " number of steps of dt=0.05 s",
+    "memory=gru agent.window_seconds=0.5 agent.td_span_seconds=0.6": "agent.td_span_seconds is"
+    " 0.6, 12 steps, but must fit into the 10 steps of agent.window_seconds=0.5",
+    "memory=gru agent.window_seconds=5 agent.replay_capacity=9999": "agent.replay_capacity is"
+    " 9999, but must hold one window of 100 steps of num_envs=256: at least 25856",
+    "agent.priority_exponent=0.5 agent.replay_capacity=300": "must hold one window of 1 steps of"
+    " num_envs=256: at least 512",
+    "env=cartpole agent.shared_memory=false": "it has no memory of its own",
     "memory=gru memory.hiden_size=3": "did you mean 'memory.hidden_size'",
     "memory=gru memory.timescale.seconds=[0.01,5]": "below one step of 0.05",
     "optimizer.eps=small": "must be a number",
@@ -156,8 +166,8 @@ MISTAKES = {
     "agent.replay_capacity=9": "one step of num_envs=256",
     "env=gym env.id=Pendulum-v1 env.native_dt=0.1": "the step of Pendulum-v1 is 0.05 s",
     "wrappers.velocity_mask=3": "true or false",
-    "agent=dqn env=minigrid_doorkey": "agent dqn reads vectors only, but env minigrid_doorkey"
-    " observes grids of 7 x 7 x 3 (agents that take them: ppo)",
+    "agent=dqn env=minigrid_doorkey agent.encoder=cnn": "agent.encoder is cnn, but the observation"
+    " is of kind grid",
     "resume=/nowhere": "no run folder",
     "agent": "write key=value",
     "+x=1": "write key=value for a known key",

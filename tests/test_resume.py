@@ -21,6 +21,19 @@ CASES = {
     "dqn": "agent=dqn env=cartpole dt=0.01",
     "dqn-gym": "agent=dqn env=gym env.id=CartPole-v1",
 }
+OFF_POLICY_TASKS = {
+    "dau": "env=pendulum dt=0.01 agent.carry_seconds=0.02 agent.td_span_seconds=0.02"
+    " agent.shared_memory=false wrappers.velocity_mask=true wrappers.previous_action=true"
+    " wrappers.previous_action_seconds=0.02",
+    "ddpg": "env=pendulum dt=0.05 agent.burn_in_seconds=0.1 agent.tau=0.5",
+    "dqn": "env=cartpole dt=0.02 agent.priority_exponent=0.6",
+}
+MEMORY_CASES = {
+    f"{agent}-{memory}": f"agent={agent} memory={memory} memory.hidden_size=8"
+    f" agent.window_seconds=0.1 agent.replay_capacity=290 agent.batch_size=8 {task}"
+    for memory in ("gru", "lstm", "gatel0rd", "rtu")
+    for agent, task in OFF_POLICY_TASKS.items()
+}
 PPO_TASKS = {
     "masked": "env=cartpole wrappers.velocity_mask=true wrappers.observation_noise=0.1"
     " agent.chunk_steps=8 agent.lr_final_ratio=0 env.time_limit_seconds=0.5 log_every_seconds=0.4",
@@ -43,6 +56,7 @@ SMALL_PPO = (
     " evaluation.episodes=2 checkpoint.count=4 memory.hidden_size=8"
 )
 """Twelve blocks, as in the runs of the other agents."""
+EVERY = CASES | MEMORY_CASES | PPO_CASES
 
 
 def config_of(words, tmp_path):
@@ -83,7 +97,7 @@ def assert_same_run(a, b):
         assert len(lines[0]) >= 3
 
 
-@pytest.mark.parametrize("words", (CASES | PPO_CASES).values(), ids=CASES | PPO_CASES)
+@pytest.mark.parametrize("words", EVERY.values(), ids=EVERY)
 def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
     whole = train.train(config_of(words, tmp_path))
     original, blocks = Session._after_block, 0

@@ -29,6 +29,9 @@ class WrapperOptions:
     )
     observation_noise: float = option("standard deviation of Gaussian noise; 0 = off", low=0)
     previous_action: bool = option("append the last action and reward to the observation")
+    previous_action_seconds: float = option(
+        "append their means over so long instead; 0: of the last step", unit="s", low=0
+    )
     frame_stack: int = option("observations in one; 1 = off", unit="steps", low=1)
     frame_stack_pad: Literal["zero", "first"] = option(
         "what stands before the first observation of an episode: zeros or copies of it"
@@ -37,7 +40,7 @@ class WrapperOptions:
     normalize: bool = option("running normalisation of observations, done by the agent")
 
 
-def _transforms(options: WrapperOptions) -> list[Any]:
+def _transforms(options: WrapperOptions, dt: float) -> list[Any]:
     """Builders of the transforms that are switched on, innermost first."""
     from functools import partial
 
@@ -59,7 +62,8 @@ def _transforms(options: WrapperOptions) -> list[Any]:
     if options.previous_action:
         from envs.wrappers.previous_action import PreviousAction
 
-        chosen.append(PreviousAction)
+        steps = max(1, round(options.previous_action_seconds / dt))
+        chosen.append(partial(PreviousAction, steps=steps))
     if options.frame_stack > 1:
         from envs.wrappers.frame_stack import FrameStack
 
@@ -69,7 +73,7 @@ def _transforms(options: WrapperOptions) -> list[Any]:
 
 def wrap_vector(envs: "VectorEnv", options: WrapperOptions) -> "VectorEnv":
     """Applies the observation wrappers that are switched on to a vector environment."""
-    chosen = _transforms(options)
+    chosen = _transforms(options, envs.dt)  # type: ignore[attr-defined]
     if not chosen:
         return envs
     from envs.wrappers.transform import EnvFacts, VectorTransform
@@ -82,7 +86,7 @@ def wrap_vector(envs: "VectorEnv", options: WrapperOptions) -> "VectorEnv":
 
 def wrap_single(env: "gymnasium.Env", options: WrapperOptions) -> "gymnasium.Env":
     """Applies the observation wrappers that are switched on to a single environment."""
-    chosen = _transforms(options)
+    chosen = _transforms(options, env.get_wrapper_attr("dt"))
     if not chosen:
         return env
     from envs.wrappers.transform import EnvFacts, SingleTransform

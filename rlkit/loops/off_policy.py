@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from rlkit.replay.sequences import SequenceReplay
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.runner import Actor, VectorRunner
 from rlkit.schedule import BlockSchedule
@@ -33,7 +34,7 @@ class OffPolicyLoop:
         self,
         runner: VectorRunner,
         agent: OffPolicyLearner,
-        replay: TransitionReplay,
+        replay: TransitionReplay | SequenceReplay,
         schedule: BlockSchedule,
     ):
         self.runner, self.agent, self.replay, self.schedule = runner, agent, replay, schedule
@@ -61,6 +62,8 @@ class OffPolicyLoop:
             return metrics
         for _ in range(self.schedule.updates_due(self.runner.vector_steps) - self.updates):
             metrics = self.agent.update(self.replay.sample(self.agent.batch_size))
+            if self.replay.prioritized:
+                self.replay.reprioritize(metrics["train/residual_per_second"])
             self.updates += 1
         return metrics
 

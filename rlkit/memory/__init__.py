@@ -130,6 +130,7 @@ def make_memory(
     post: Sequence[int] = (),
     timescale: Mapping[str, Any] | None = None,
     dt: float | None = None,
+    carries: int = 1,
     **options: Any,
 ) -> "Memory":
     """Builds a registered memory.
@@ -142,12 +143,14 @@ def make_memory(
         post: widths of layers after it, the last one linear.
         timescale: `{"seconds": (shortest, longest)}` or `{"steps": …}`; None: the memory's own.
         dt: seconds per step; needed for a timescale in seconds.
+        carries: interleaved carries of a memory with a state; it then ticks every `carries` steps.
         options: keyword arguments of its constructor.
 
     Raises:
         ConfigError: unknown name or option, impossible timescale.
     """
     from rlkit.memory.around import Around
+    from rlkit.memory.interleaved import Interleaved
     from rlkit.memory.stack import Stack
 
     cls = MEMORIES.load(name)
@@ -159,7 +162,7 @@ def make_memory(
     check(given | own, options_of(name), "memory", f"configs/memory/{name}.yaml")
     if input_size < 1:
         raise ConfigError(f"input_size is {input_size}, but must be at least 1")
-    steps = timescale_steps(timescale, dt)
+    steps = timescale_steps(timescale, None if dt is None else dt * carries)
     if steps is not None:
         if "timescale_steps" not in allowed:
             raise ConfigError(f"memory '{name}' has no time constants to set by timescale")
@@ -168,4 +171,6 @@ def make_memory(
     for _ in range(layers - 1):
         cells.append(cls(cells[-1].output_size, **options))
     memory = cells[0] if layers == 1 else Stack(cells)
-    return Around(input_size, memory, pre, post) if pre or post else memory
+    memory = Around(input_size, memory, pre, post) if pre or post else memory
+    interleaved = carries > 1 and memory.initial_state(1)
+    return Interleaved(memory, carries) if interleaved else memory

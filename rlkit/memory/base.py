@@ -38,10 +38,12 @@ class Memory(nn.Module):
         input_size: width of the input.
         output_size: width of the output.
         has_traces: whether `initial_traces` and `trace_step` give exact real-time gradients.
+        carries: how many carries take turns; 1 unless `Interleaved`.
     """
 
     input_size: int
     output_size: int
+    carries: int = 1
     has_traces: ClassVar[bool] = False
 
     def initial_state(self, B: int) -> State:
@@ -51,6 +53,19 @@ class Memory(nn.Module):
     def fresh_state(self, x_BI: Tensor) -> State:
         """The state before an episode's first input; may be learnt from it (GateL0RD's f_init)."""
         return self.initial_state(x_BI.shape[0])
+
+    def carry(self, state: State) -> State:
+        """What the next input reads of a state: all that a replay keeps of it at every step."""
+        return state
+
+    def resume(self, carries: State) -> State:
+        """The state before a window.
+
+        Args:
+            carries: what `carry` gave before each of its first `self.carries` inputs (fewer in a
+                shorter window), (C, B, …).
+        """
+        return tuple(s[0] for s in carries)
 
     def project(self, x: Tensor) -> Tensor:
         """What depends on the input alone, for any leading axes."""

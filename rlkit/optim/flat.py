@@ -79,16 +79,27 @@ class FlatParameters:
         self.optimizer.load_state_dict(copy.deepcopy(state))  # torch's would share its tensors
 
 
-def descend(terms: Sequence[tuple[FlatParameters, Tensor, Tensor]]) -> None:
+def descend(
+    terms: Sequence[tuple[FlatParameters, Tensor, Tensor]],
+    shared: Sequence[FlatParameters] = (),
+    costs: Sequence[tuple[Tensor, Tensor]] = (),
+) -> None:
     """Moves several networks from one point, with one pass of reverse mode.
 
     Args:
-        terms: (parameters, output, weight): the parameters step down Σ weight · ∂output. No output
-            may depend on the parameters of another term.
+        terms: (parameters, output, weight): the parameters step down Σ weight · ∂output over all
+            outputs that depend on them; keep those of other terms from it where not meant.
+        shared: parameters without an output of their own, such as a memory's; some may be unused.
+        costs: (output, weight) without parameters of their own.
     """
-    inputs = [p for flat, _, _ in terms for p in flat.parameters]
-    grads = torch.autograd.grad([o for _, o, _ in terms], inputs, [w for _, _, w in terms])
-    for flat, _, _ in terms:
+    moved = [*(flat for flat, _, _ in terms), *shared]
+    inputs = [p for flat in moved for p in flat.parameters]
+    outputs, weights = [o for _, o, _ in terms], [w for _, _, w in terms]
+    outputs += [o for o, _ in costs]
+    weights += [w for _, w in costs]
+    unused = bool(shared)  # asking for it takes time
+    grads = torch.autograd.grad(outputs, inputs, weights, materialize_grads=unused)
+    for flat in moved:
         own, grads = grads[: len(flat.parameters)], grads[len(flat.parameters) :]
         alone = flat.vector is flat.parameters[0]
         flat.vector.grad = own[0] if alone else torch.cat([g.reshape(-1) for g in own])

@@ -21,6 +21,8 @@ class TransitionReplay:
         generator: source of the sampled indices.
     """
 
+    prioritized = False
+
     def __init__(self, capacity: int, generator: torch.Generator):
         self.capacity = capacity
         self.generator = generator
@@ -70,6 +72,9 @@ class TransitionReplay:
             terminated_TB=f["terminated"][index].unsqueeze(0),
             state=(),
         )
+
+    def reprioritize(self, residual_Tn: Tensor) -> None:
+        """All transitions are alike."""
 
     def get_state(self) -> Tree:
         return {

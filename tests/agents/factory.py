@@ -13,6 +13,16 @@ from rlkit.seeding import generator
 from rlkit.types import Spaces, Windows
 
 FAST = {
+    "encoder": "auto",
+    "encoder_sizes": (),
+    "shared_memory": True,
+    "lr_memory": 0.1,
+    "window_seconds": None,
+    "burn_in_seconds": 0.0,
+    "carry_seconds": 0.0,
+    "td_span_seconds": 0.0,
+    "priority_exponent": 0.0,
+    "importance_exponent": 0.4,
     "hidden_sizes": (64, 64),
     "batch_size": 64,
     "gamma": 0.8,

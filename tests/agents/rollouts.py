@@ -42,8 +42,11 @@ class Whatever(VectorEnv):
         truncated = self.clock >= self.limit_steps
         ended = terminated | truncated
         self.clock = np.where(ended, 0, self.clock)
-        info = {"final_obs": self._obs(), "_final_obs": ended} if ended.any() else {}
-        return self._obs(), self.rng.normal(5.0, 3.0, self.num_envs), terminated, truncated, info
+        final = self._obs() if ended.any() else None
+        obs, info = self._obs(), {}
+        if final is not None:
+            info = {"final_obs": np.where(ended[:, None], final, obs), "_final_obs": ended}
+        return obs, self.rng.normal(5.0, 3.0, self.num_envs), terminated, truncated, info
 
 
 def loop_of(agent: Agent, given: Spaces, blocks: int = 10) -> OnPolicyLoop:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from rlkit.returns import gae
+from rlkit.returns import gae, over_span
 
 
 def series(T: int = 7, B: int = 3):
@@ -70,3 +71,42 @@ def test_types_stay_and_inputs_are_left_alone():
     assert gae(*given, 0.95).dtype == np.float32
     for x, y in zip(given, kept, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+# --- over a span -----------------------------------------------------------------------------
+
+
+def test_a_span_by_hand():
+    """γ = 1/2, n = 2; the left copy's step 1 terminates, the right one's is cut by a time limit."""
+    x = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0], [8.0, 8.0]])
+    discount = torch.tensor([[0.5, 0.5], [0.0, 0.5], [0.5, 0.5], [0.5, 0.5]])
+    after = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 30.0], [40.0, 40.0]])
+    cut = torch.tensor([[False, False], [True, True], [False, False]])
+    got = over_span(x, discount, 2, after, cut)
+    # t = 0: 1 + ½·2 + ½·(0 | ½)·20;  t = 1: 2 + (0 | ½)·20;  t = 2: 4 + ½·8 + ¼·40
+    assert got.tolist() == [[2.0, 7.0], [2.0, 12.0], [18.0, 18.0]]
+    assert over_span(x, discount, 2, None, cut).tolist() == [[2.0, 2.0], [2.0, 2.0], [8.0, 8.0]]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_a_span_is_the_sum_of_its_steps(n):
+    reward, discount, after, _ = (torch.from_numpy(v) for v in series())
+    T, B = reward.shape
+    cut = torch.from_numpy(np.random.default_rng(1).random((T - 1, B)) < 0.3)
+    got = over_span(reward, discount, n, after, cut)
+    assert got.shape == (T - n + 1, B)
+    for t in range(T - n + 1):
+        for b in range(B):
+            total, factor = 0.0, 1.0
+            for k in range(t, t + n):
+                total += factor * reward[t + k - t, b]
+                factor = factor * discount[k, b]
+                if k == t + n - 1 or cut[k, b]:
+                    total += factor * after[k, b]
+                    break
+            assert got[t, b] == pytest.approx(float(total), abs=1e-12)
+
+
+def test_one_step_without_bootstrap_is_the_step_itself():
+    x = torch.randn(5, 2)
+    assert over_span(x, torch.rand(5, 2), 1) is x

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from rlkit.options import ConfigError
-from rlkit.schedule import BlockSchedule, chunk_length
+from rlkit.schedule import BlockSchedule, WindowLengths, chunk_length
 
 
 def options(schedule: str, **changes):
@@ -84,3 +84,57 @@ def test_chunks_that_do_not_divide(shape, message):
     with pytest.raises(ConfigError) as error:
         chunk_length(*shape)
     assert str(error.value) == message
+
+
+# --- windows ---------------------------------------------------------------------------------
+
+
+def window_options(window=None, burn_in=0.0, carry=0.0, span=0.0):
+    return SimpleNamespace(
+        window_seconds=window, burn_in_seconds=burn_in, carry_seconds=carry, td_span_seconds=span
+    )
+
+
+def test_without_memory_a_window_is_one_step():
+    assert WindowLengths.of(window_options(), 0.05, remembers=False) == WindowLengths()
+    assert WindowLengths().steps == 1
+
+
+@pytest.mark.parametrize(
+    ("dt", "given", "remembers", "want"),
+    [
+        (0.05, {}, True, WindowLengths(0, 16, 1, 1)),
+        (0.01, {"carry": 0.05}, True, WindowLengths(0, 80, 1, 5)),
+        (0.01, {"carry": 0.05, "span": 0.05}, False, WindowLengths(0, 5, 5, 1)),
+        (0.05, {"carry": 0.05, "span": 0.05, "window": 0.5}, True, WindowLengths(0, 10, 1, 1)),
+        (0.01, {"carry": 0.05, "span": 0.05, "window": 0.5}, True, WindowLengths(0, 50, 5, 5)),
+        (0.02, {"carry": 0.05, "window": 0.5, "burn_in": 0.1}, True, WindowLengths(5, 25, 1, 2)),
+        (0.02, {"window": 0.5, "burn_in": 0.1}, False, WindowLengths(0, 25, 1, 1)),
+        (1.0, {"carry": 0.05, "span": 0.05}, True, WindowLengths(0, 16, 1, 1)),
+    ],
+)
+def test_windows(dt, given, remembers, want):
+    assert WindowLengths.of(window_options(**given), dt, remembers) == want
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"window": 0.52}, r"window_seconds is 0.52, .* dt=0.05 s \(nearest: 0.5, 0.55\)"),
+        ({"window": 0.01}, r"window_seconds is 0.01, .* \(nearest: 0.05, 0.1\)"),
+        ({"burn_in": 0.07}, "burn_in_seconds is 0.07"),
+        ({"window": 0.1, "span": 0.2}, "span_seconds is 0.2, 4 steps, but must fit into the 2"),
+    ],
+)
+def test_lengths_that_do_not_fit(given, message):
+    with pytest.raises(ConfigError, match=message):
+        WindowLengths.of(window_options(**given), 0.05, remembers=True)
+
+
+def test_a_replay_holds_a_window_of_every_copy():
+    WindowLengths(2, 8).check_capacity(44, 4, single=False)
+    with pytest.raises(ConfigError, match="must hold one window of 10 steps of num_envs=4: at le"):
+        WindowLengths(2, 8).check_capacity(43, 4, single=False)
+    WindowLengths().check_capacity(4, 4, single=True)
+    with pytest.raises(ConfigError, match="must hold one step of num_envs=4: at least 4"):
+        WindowLengths().check_capacity(3, 4, single=True)

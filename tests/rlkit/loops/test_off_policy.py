@@ -12,7 +12,7 @@ from rlkit.schedule import BlockSchedule
 class Scribe:
     """Plays runner, agent and replay at once, and writes down what it is asked."""
 
-    batch_size = 5
+    batch_size, prioritized = 5, False
 
     def __init__(self):
         self.vector_steps, self.size, self.log = 0, 0, []
