@@ -15,9 +15,9 @@ Gradients flow through a chunk and stop at its ends and where an episode starts.
 per stock step of the environment and raised to dt / stock_dt; rewards are r dt / stock_dt.
 
 Differs from the paper: V is learnt in units of its targets' spread (PopArt), without which masked
-CartPole is not learnt at all; if asked, V is clipped like π in those units, c_H and the step size
-fall linearly over the run, A stays as it is, and epochs stop at a divergence; Gaussians are clipped
-by the environment.
+CartPole takes far longer; if asked, V is clipped like π in those units, c_H and the step size fall
+linearly over the run, A stays as it is, and epochs stop at a divergence; Gaussians are clipped by
+the environment.
 Memories with noise of their own act and learn without it: ρ would not be 1 otherwise.
 """
 
@@ -157,19 +157,20 @@ class PPO(Agent):
         scaled = self.value_scale.normalize
         entropy_coefficient = o.entropy_coefficient * _linear(progress, o.entropy_final_ratio)
         self.optimizers["all"].scale_step(_linear(progress, o.lr_final_ratio))
+        data = rollout.sequences()
+        data = data._replace(value=scaled(data.value), target=scaled(data.target))
         for epoch in range(o.epochs):
             if epoch and o.refresh_states == "epoch":
                 self.refresh(rollout)
-            data = rollout.sequences()
-            data = data._replace(value=scaled(data.value), target=scaled(data.target))
+                data = data._replace(state=rollout.states())
             for batch in minibatches(data, o.minibatches, self.noise.generator):
                 for name, value in self.descend(batch, entropy_coefficient, not updates).items():
                     metrics[name].append(value)
                 updates += 1
-            kl = torch.stack(metrics["train/kl"][-o.minibatches :]).mean()
-            if o.target_kl is not None and kl > o.target_kl:
+            kl = torch.stack(metrics["train/kl"][-o.minibatches :])
+            if o.target_kl is not None and kl.mean() > o.target_kl:
                 break
-        metrics |= self.openings(rollout)
+        metrics |= self.openings(data)
         self.encoder.observe(rollout.obs.flatten(0, 1))
         spread = rollout.target.var(unbiased=False).clamp(min=1e-12)
         unexplained = rollout.advantage.var(unbiased=False) / spread
@@ -225,9 +226,9 @@ class PPO(Agent):
         return self.policy(h), self.critic(v_h).squeeze(-1), h, penalty
 
     @torch.no_grad()
-    def openings(self, rollout: Rollout) -> dict[str, list[Tensor]]:
+    def openings(self, data: Minibatch) -> dict[str, list[Tensor]]:
         """How far the memory's gates opened at the first step of each chunk, if it has such."""
-        data, n = rollout.sequences(), self.num_states
+        n = self.num_states
         x_NI = self.encoder(data.obs[0])
         fresh = self.memory.fresh_state(x_NI)
         gates_NH = self.memory.gate_openings(x_NI, select(data.start[0], fresh, data.state[:n]))

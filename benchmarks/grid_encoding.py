@@ -25,7 +25,7 @@ from rlkit.networks.grid import ConvGrid, GridEncoder  # noqa: E402
 from rlkit.rollout import minibatches  # noqa: E402
 from rlkit.seeding import generator, one_thread, seed_everything  # noqa: E402
 
-BLOCKS = 25
+BLOCKS = 12
 
 
 class TorchConvGrid(ConvGrid):

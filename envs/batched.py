@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -23,6 +22,7 @@ from envs.physics import (
     generator_of,
     limit_steps,
     repeat_step,
+    seeded,
 )
 from rlkit.observations import parts_of
 from rlkit.options import ConfigError
@@ -94,18 +94,7 @@ class BatchedEnv(VectorEnv):
             options: `{"elapsed_steps": (B,) ints}` lets the clocks start apart.
         """
         elapsed = checked_options(options)
-        if seed is None:
-            seed = [None] * self.num_envs
-        elif isinstance(seed, int | np.integer):
-            seed = [int(seed) + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(f"{len(seed)} seeds were given for {self.num_envs} environments")
-        if not self._rngs:
-            self._rngs = [seeding.np_random(s)[0] for s in seed]
-        else:
-            for i, s in enumerate(seed):
-                if s is not None:
-                    self._rngs[i] = seeding.np_random(s)[0]
+        self._rngs = seeded(self._rngs, seed, self.num_envs)
         self._state_SB = np.stack([self.physics.draw(rng) for rng in self._rngs], axis=1)
         self._elapsed_B = np.broadcast_to(np.int64(elapsed), (self.num_envs,)).copy()
         self._ended_B = np.zeros(self.num_envs, dtype=bool)

@@ -8,11 +8,12 @@ Shapes: S state, B copies, O observation, A action.  State float64, observation 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
@@ -138,6 +139,25 @@ def generator_of(state: Mapping[str, Any]) -> np.random.Generator:
     bits = np.random.PCG64()
     bits.state = state  # type: ignore[assignment]
     return np.random.Generator(bits)
+
+
+def seeded(
+    rngs: Sequence[np.random.Generator], seed: int | Sequence[int | None] | None, num_envs: int
+) -> list[np.random.Generator]:
+    """The generators of all copies after `reset(seed=…)`.
+
+    Args:
+        rngs: those before; empty at first.
+        seed: s for s, s + 1, …; or one seed per copy; None goes on with the generators.
+        num_envs: copies.
+    """
+    if seed is None:
+        seed = [None] * num_envs
+    elif isinstance(seed, int | np.integer):
+        seed = [int(seed) + i for i in range(num_envs)]
+    if len(seed) != num_envs:
+        raise ValueError(f"{len(seed)} seeds were given for {num_envs} environments")
+    return [rngs[i] if s is None and rngs else seeding.np_random(s)[0] for i, s in enumerate(seed)]
 
 
 def limit_steps(physics: Physics, dt: float) -> int | None:

@@ -62,10 +62,12 @@ class Rollout:
     def sequences(self) -> Minibatch:
         """All chunks as N = (T / L) · B sequences, chunk by chunk."""
         fields = (self.action, self.log_prob, self.value, self.advantage, self.target)
-        state = tuple(torch.cat(parts) for parts in zip(*self.carries, strict=True))
-        return Minibatch(
-            self._chunked(self.obs), self._chunked(self.start), state, *map(self._chunked, fields)
-        )
+        obs, start = self._chunked(self.obs), self._chunked(self.start)
+        return Minibatch(obs, start, self.states(), *map(self._chunked, fields))
+
+    def states(self) -> State:
+        """The memory states before all N sequences."""
+        return tuple(torch.cat(parts) for parts in zip(*self.carries, strict=True))
 
     def _chunked(self, x_TB: Tensor) -> Tensor:
         if self.L == self.T:

@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.minigrid.episodes import FRAMES_PER_SECOND, PARTS, SHAPE, Episodes
 from envs.minigrid.layouts.base import Array, Layout
 from envs.minigrid.painting import paint
-from envs.physics import PhasePlane, checked_actions, checked_mode, checked_options, generator_of
+from envs.physics import (
+    PhasePlane,
+    checked_actions,
+    checked_mode,
+    checked_options,
+    generator_of,
+    seeded,
+)
 from rlkit.options import ConfigError
 
 
@@ -68,16 +74,7 @@ class BatchedMiniGrid(VectorEnv):
             options: `{"elapsed_steps": (B,) ints}` lets the clocks start apart.
         """
         elapsed = checked_options(options)
-        if seed is None:
-            seed = [None] * self.num_envs
-        elif isinstance(seed, int | np.integer):
-            seed = [int(seed) + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(f"{len(seed)} seeds were given for {self.num_envs} environments")
-        self._rngs = [
-            self._rngs[i] if s is None and self._rngs else seeding.np_random(s)[0]
-            for i, s in enumerate(seed)
-        ]
+        self._rngs = seeded(self._rngs, seed, self.num_envs)
         self.episodes.begin(np.arange(self.num_envs), self._rngs)
         self.episodes.elapsed_B[:] = elapsed
         return self.episodes.worlds.observe(), {}

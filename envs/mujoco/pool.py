@@ -4,13 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.mujoco.body import Array, Body
 from envs.mujoco.copies import Copies
-from envs.physics import PhasePlane, checked_actions, checked_mode, checked_options, generator_of
+from envs.physics import (
+    PhasePlane,
+    checked_actions,
+    checked_mode,
+    checked_options,
+    generator_of,
+    seeded,
+)
 from rlkit.observations import parts_of
 
 
@@ -70,16 +76,7 @@ class MujocoPool(VectorEnv):
             options: `{"elapsed_steps": (B,) ints}` lets the clocks start apart.
         """
         elapsed = checked_options(options)
-        if seed is None:
-            seed = [None] * self.num_envs
-        elif isinstance(seed, int | np.integer):
-            seed = [int(seed) + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ValueError(f"{len(seed)} seeds were given for {self.num_envs} environments")
-        self._rngs = [
-            self._rngs[i] if s is None and self._rngs else seeding.np_random(s)[0]
-            for i, s in enumerate(seed)
-        ]
+        self._rngs = seeded(self._rngs, seed, self.num_envs)
         obs_BO = self.copies.begin(range(self.num_envs), self._rngs)
         self.copies.elapsed_B[:] = elapsed
         return obs_BO, {}

@@ -4,8 +4,8 @@
     ConvGrid     conv 16 (2x2), ReLU, max-pool 2, conv 32 (2x2), ReLU, conv 64 (2x2), ReLU → 64,
                  on the raw integers (GateL0RD, supplement B.6)
 
-On raw integers a key (5) is nearly a ball (6): MemoryS7, which asks for the difference, is learnt
-with the former and not with the latter.
+On raw integers a key (5) is nearly a ball (6), and MemoryS7 asks for the difference: see
+`docs/agents/ppo.md` for what each learnt.
 
 A view is seen again and again: of the frames in a rollout a few per cent are distinct. Each
 distinct view of a batch is encoded once and its features are handed to all its frames; the

@@ -4,9 +4,6 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils import seeding
-
-pytest.importorskip("minigrid")
-
 from minigrid.core.world_object import WorldObj
 
 from envs import make_vector_env

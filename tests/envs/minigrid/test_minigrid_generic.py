@@ -7,8 +7,6 @@ import gymnasium
 import numpy as np
 import pytest
 
-pytest.importorskip("minigrid")
-
 from envs import CONFIGS, ConfigError, make_env, make_vector_env
 from envs.minigrid.batched import BatchedMiniGrid
 from envs.minigrid.generic import batched_ids

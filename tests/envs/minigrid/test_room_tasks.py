@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from gymnasium.utils import seeding
 
-pytest.importorskip("minigrid.envs")  # the folder of these tests is called minigrid, too
-
 from envs import make_vector_env
 from envs.minigrid.layouts.key_corridor import KeyCorridor
 from envs.minigrid.layouts.memory import Memory
