@@ -44,6 +44,8 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
 
     which, video = request["checkpoint"], request["video"]
     files, manifest = load_checkpoint(folder / "checkpoints", which, only=["agent"])
+    trained = manifest["metadata"].get("dt", config["dt"])
+    config["dt"] = trained if request["dt"] is None else request["dt"]
     one_thread()
     seeds = seed_everything(config["seed"])
     settings = config["evaluation"]
@@ -61,7 +63,8 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     )
     result = play()
     counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
-    record = {k: manifest["metadata"].get(k) for k in counters} | summary(result, envs)
+    record = {k: manifest["metadata"].get(k) for k in counters}
+    record |= {"dt": config["dt"]} | summary(result, envs)
     with open(folder / "evaluations.jsonl", "a") as file:
         file.write(json.dumps({"request": request, "result": record}) + "\n")
     if video:

@@ -5,6 +5,7 @@ The last line on standard output is `run: <folder>`.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> int:
 def train(config: dict[str, Any], resume: Path | None = None) -> Path:
     """Builds and runs a checked configuration; returns the run folder."""
     from configs import build
+    from configs.stages import resolve, stages_of
     from rlkit.run.checkpoint import load_checkpoint
     from rlkit.run.folder import new_folder, write_description
     from rlkit.run.session import Session
@@ -38,26 +40,18 @@ def train(config: dict[str, Any], resume: Path | None = None) -> Path:
 
     one_thread()
     seeds = seed_everything(config["seed"])
-    envs = build.make_envs(config, config["num_envs"])
-    agent = build.make_agent(config, envs, seeds["noise"])
-    config = config | {"resolved": build.resolve_intervals(config, agent.schedule, envs.dt)}
-    loop = build.make_loop(config, agent, envs, seeds)
-    settings = config["evaluation"]
-    eval_envs = build.make_envs(config, min(settings["num_envs"], settings["episodes"]))
-    evaluate = build.make_evaluator(
-        agent,
-        eval_envs,
-        settings["episodes"],
-        settings["seed"],
-        explore=not settings["deterministic"],
-    )
-    checkpoint = None
+    config = config | {"resolved": resolve(config)}
+    checkpoint, first = None, 0
     if resume is not None:
         checkpoint, _ = load_checkpoint(resume / "checkpoints", "last")
         build.check_budget(config, checkpoint)
+        first = checkpoint["training"].get("stage", 0)
+    first_stage, *later = stages_of(config)[first:]
+    part = build.make_part(config, first_stage, seeds)
     folder = resume or new_folder(config)
     write_description(folder, config, sys.argv)
-    Session(folder, config, loop, envs, eval_envs, evaluate).run(checkpoint)
+    session = Session(folder, config, part)
+    session.run(later, partial(build.make_part, config, seeds=seeds), checkpoint)
     return folder
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.memory.base import Memory, select
+from rlkit.memory.retime import retime
 from rlkit.networks.encoder import Encoder
 from rlkit.observations import ObsPart
 from rlkit.optim.dt_scaling import TimeScaling
@@ -233,6 +234,22 @@ class Agent(nn.Module):
         for name, optimizer in self.optimizers.items():
             optimizer.set_state(state["optimizers"][name])
         self.noise.set_state(state["noise"])
+
+    def take_over(self, other: "Agent", dt_ratio: float) -> None:
+        """Goes on from an agent of another dt: weights, moments, normalisers and noise are its.
+
+        The time constants of memories stay the same in seconds (`rlkit.memory.retime`).
+
+        Args:
+            other: an agent of the same options.
+            dt_ratio: this one's dt in units of the other's.
+        """
+        kept = other.get_state().values()  # by place: interleaved carries change the names
+        self.load_state_dict(dict(zip(self.state_dict(), kept, strict=True)))
+        self.set_training_state(other.get_training_state())
+        for optimizer in self.optimizers.values():
+            optimizer.scale_step(1.0)  # torch's keep the step size in their state
+        retime(self, dt_ratio * self.memory.carries / other.memory.carries)
 
 
 def bootstrap_bounds(

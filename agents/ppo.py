@@ -87,8 +87,7 @@ class PPO(Agent):
         self.reward_scale = stock_steps
         self.discount, self.lambda_ = o.gamma**stock_steps, o.gae_lambda**stock_steps
         self.chunk_steps = o.chunk_steps or o.rollout_steps
-        per_step = o.epochs * o.minibatches / o.rollout_steps
-        self.schedule = BlockSchedule(o.rollout_steps, per_step, store_every_steps=1)
+        self.schedule = BlockSchedule.of_rollouts(o.rollout_steps, o.epochs, o.minibatches)
 
         self.num_states = len(self.memory.initial_state(1))
         self.critic_memory: Memory | None = None

@@ -1,6 +1,5 @@
 """Checked dictionary → environments, agent, loop. The composition root; knows all registries."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
+from configs.stages import resolved, stages_of, steps_of
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
 from rlkit.memory import make_memory
@@ -18,10 +18,10 @@ from rlkit.replay.sequences import SequenceReplay
 from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.run.player import Player
-from rlkit.run.session import Loop
+from rlkit.run.session import Loop, Part
 from rlkit.runner import VectorRunner
-from rlkit.schedule import BlockSchedule, carries_of, chunk_length
-from rlkit.seeding import generator
+from rlkit.schedule import BlockSchedule, Stage, carries_of, chunk_length
+from rlkit.seeding import generator, get_global_state, set_global_state, stage_seed
 from rlkit.types import Spaces
 
 
@@ -91,21 +91,64 @@ def obs_parts(environments: Any) -> tuple[ObsPart, ...]:
     return declared or parts_of(environments.single_observation_space)
 
 
+def make_part(
+    config: Mapping[str, Any],
+    stage: Stage,
+    seeds: Mapping[str, int],
+    before: Loop | None = None,
+) -> Part:
+    """Environments, agent and loop of one stage of a run.
+
+    Args:
+        config: with its budget resolved.
+        stage: one of `configs.stages.stages_of`.
+        seeds: of `seed_everything`.
+        before: the loop of the stage before; its agent goes on in this one.
+    """
+    config = {**config, "dt": stage.dt}
+    drawn = get_global_state()
+    environments = make_envs(config, config["num_envs"])
+    agent = make_agent(config, environments, seeds["noise"])
+    if before is not None:
+        set_global_state(drawn)  # the weights that were just drawn are replaced
+        agent.take_over(before.agent, environments.dt / before.runner.envs.dt)
+    loop = make_loop(config, agent, environments, seeds, stage, before)
+    settings = config["evaluation"]
+    eval_envs = make_envs(config, min(settings["num_envs"], settings["episodes"]))
+    evaluate = make_evaluator(
+        agent,
+        eval_envs,
+        settings["episodes"],
+        settings["seed"],
+        explore=not settings["deterministic"],
+    )
+    return Part(stage, loop, environments, eval_envs, evaluate)
+
+
 def make_loop(
-    config: Mapping[str, Any], agent: Agent, environments: Any, seeds: Mapping[str, int]
+    config: Mapping[str, Any],
+    agent: Agent,
+    environments: Any,
+    seeds: Mapping[str, int],
+    stage: Stage | None = None,
+    before: Any = None,
 ) -> Loop:
     """Runner, storage and loop around an agent; the configuration has its budget resolved."""
+    stage = stage or stages_of(config)[0]
+    seed = stage_seed(seeds["environments"], stage.index)
     if agent.loop == "on_policy":
         o = agent.options
         chunk_length(o.rollout_steps, o.chunk_steps, environments.num_envs, o.minibatches)
-        runner = VectorRunner(environments, agent, seeds["environments"], staggered=False)
-        total = config["resolved"]["total_vector_steps"]
-        return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total)  # type: ignore[arg-type]
-    o, lengths, schedule = agent.options, agent.lengths, agent.schedule
+        runner = VectorRunner(environments, agent, seed, staggered=False)
+        total = config["resolved"]["total_vector_steps"] / stage.ticks
+        over = stage.start / stage.ticks
+        return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total, over)  # type: ignore[arg-type]
+    o, lengths = agent.options, agent.lengths
+    schedule = replace(agent.schedule, credit=stage.credit)
     single = lengths.single(bool(agent.initial_state(1)), o.priority_exponent)
     lengths.check_capacity(o.replay_capacity, environments.num_envs, single)
-    runner = VectorRunner(environments, agent, seeds["environments"])
-    numbers = generator(seeds["replay"])
+    runner = VectorRunner(environments, agent, seed)
+    numbers = before.replay.generator if before else generator(seeds["replay"])
     replay: TransitionReplay | SequenceReplay
     if single:
         replay = TransitionReplay(o.replay_capacity, numbers)
@@ -142,7 +185,9 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
     Raises:
         ConfigError: then, and nothing has been written.
     """
-    done = checkpoint["training"]["loop"]["runner"]["vector_steps"]
+    training = checkpoint["training"]
+    stage = stages_of(config)[training.get("stage", 0)]
+    done = stage.start + training["loop"]["runner"]["vector_steps"] * stage.ticks
     total = config["resolved"]["total_vector_steps"]
     if total < done:
         raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")
@@ -151,33 +196,11 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
 def resolve_intervals(
     config: Mapping[str, Any], schedule: BlockSchedule, dt: float
 ) -> dict[str, Any]:
-    """Budget and intervals in vector steps; kept in config.json, so that a resumed run has them.
+    """`configs.stages.resolve` of a run at one dt whose agent is built.
 
     Args:
         config: the configuration.
         schedule: of the agent; a budget is rounded up to its whole blocks.
         dt: seconds per vector step (with action repeat, several of the environment's own).
     """
-    B = config["num_envs"]
-    if config["env_steps"] is not None:
-        total = -(-config["env_steps"] // B)
-    elif config["sim_seconds"] is not None:
-        total = max(1, round(config["sim_seconds"] / dt))
-    else:
-        total = math.ceil(config["updates"] / schedule.updates_per_step)
-    total = -(-total // schedule.block_steps) * schedule.block_steps
-
-    def spread(count: int) -> int:
-        return -(-total // count) if count else 0
-
-    kept = config.get("resolved")
-    return {
-        "total_vector_steps": total,
-        "intervals": kept["intervals"]
-        if kept
-        else {
-            "log": max(1, round(config["log_every_seconds"] / dt)),
-            "evaluation": spread(config["evaluation"]["count"]),
-            "checkpoint": spread(config["checkpoint"]["count"]),
-        },
-    }
+    return resolved(config, steps_of(config, schedule, dt), dt)

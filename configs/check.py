@@ -7,11 +7,12 @@ from typing import Any
 
 import agents
 import envs
+from configs.stages import stages_of
 from rlkit import memory
 from rlkit.observations import check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
-from rlkit.schedule import WindowLengths, carries_of, chunk_length
+from rlkit.schedule import WindowLengths, carries_of, chunk_length, ticks_of
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
 COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers")
@@ -30,6 +31,17 @@ def check_config(config: dict[str, Any]) -> None:
     """
     _check_groups(config)
     _check_run(config)
+    _check_at_dt(config)
+    for dt in (config["dt_schedule"] or [])[:-1]:
+        try:
+            _check_at_dt({**config, "dt": dt})
+        except ConfigError as error:
+            raise ConfigError(f"dt_schedule holds {dt:g}: {error}") from None
+    stages_of(config)
+
+
+def _check_at_dt(config: Mapping[str, Any]) -> None:
+    """What depends on dt: that environment, agent and memory can be built with it."""
     copy = trial(config)
     _check_time(config, copy)
     _check_agent(config, copy)
@@ -68,6 +80,9 @@ def _check_run(config: dict[str, Any]) -> None:
     if all(config[b] is None for b in BUDGETS):
         config.update({b: v for b, v in config["budget"].items() if v is not None})
     check_budget(config)
+    if config["dt_schedule"] is not None:
+        ticks_of(config["dt_schedule"])
+        config["dt"] = config["dt_schedule"][-1]
     if config["dt"] is None:
         options = {k: v for k, v in config["env"].items() if k != "name"}
         config["dt"] = envs.native_dt(config["env"]["name"], options)

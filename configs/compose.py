@@ -24,6 +24,7 @@ from configs.check import (
     own,
     trial,
 )
+from configs.stages import stages_of
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
@@ -59,6 +60,8 @@ def compose_train(arguments: Sequence[str]) -> dict[str, Any]:
         _check_key(o.key_or_group, known)
     words += [text_of(o) for o in values if o.key_or_group != "preset"]  # to Hydra, a group
     config = hydra("train", words) | {"preset": preset_of(known, values)}
+    if config["dt_schedule"] is not None and any(o.key_or_group == "dt" for o in values):
+        raise ConfigError("dt and dt_schedule are both given: dt_schedule alone holds every dt")
     check_config(config)
     return config
 
@@ -123,6 +126,12 @@ def resume_train(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:
     if budgets:
         config |= dict.fromkeys(BUDGETS) | budgets
         check_budget(config)
+        if config.get("dt_schedule") and config["sim_seconds"] is None:
+            raise ConfigError(
+                "a run with dt_schedule is continued in its last stage, so its new budget must be"
+                " sim_seconds"
+            )
+        stages_of(config)
     return config
 
 

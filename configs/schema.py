@@ -9,6 +9,11 @@ from rlkit.options import option
 @dataclass(frozen=True)
 class RunOptions:
     dt: float | None = option("time between decisions; default: the environment's own", unit="s")
+    dt_schedule: tuple[float, ...] | None = option(
+        "one dt after the other, coarse to fine, each for an equal share of the run's seconds",
+        unit="s",
+        above=0,
+    )
     seed: int = option("seed of every generator of the run", low=0, high=2**32 - 1)
     num_envs: int = option("environments stepped in parallel", low=1)
     preset: str | None = option("named budget and schedule of the agent")

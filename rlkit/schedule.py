@@ -1,6 +1,8 @@
 """Schedules: plain functions of steps, resolved from physical time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from rlkit.options import ConfigError
@@ -31,15 +33,22 @@ class BlockSchedule:
         block_steps: vector steps between two learning phases.
         updates_per_step: mean number of updates per vector step.
         store_every_steps: one vector step in so many is kept in the replay.
+        credit: of an update, left by the stage before.
     """
 
     block_steps: int
     updates_per_step: float
     store_every_steps: int
+    credit: float = 0.0
 
     def updates_due(self, vector_steps: int) -> int:
         """Updates that should have been made after so many vector steps."""
-        return int(vector_steps * self.updates_per_step + 1e-9)
+        return int(self.credit + vector_steps * self.updates_per_step + 1e-9)
+
+    @classmethod
+    def of_rollouts(cls, rollout_steps: int, epochs: int, minibatches: int) -> "BlockSchedule":
+        """That of an on-policy agent: a block is a rollout."""
+        return cls(rollout_steps, epochs * minibatches / rollout_steps, store_every_steps=1)
 
     @classmethod
     def of(cls, options: "ScheduleOptions", dt: float) -> "BlockSchedule":
@@ -54,6 +63,70 @@ class BlockSchedule:
             return cls(options.block_steps, per_step, store_every_steps)
         block_steps = max(1, round(options.block_seconds / dt))
         return cls(block_steps, options.updates_per_second * dt, store_every_steps)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run at one dt. The run's clock ticks in vector steps of its last stage.
+
+    Args:
+        index: 0 is the first.
+        dt: as configured, seconds.
+        ticks: of the clock, per vector step.
+        start: tick at which it begins.
+        end: tick at which it ends.
+        steps_before: vector steps of all stages before it.
+        credit: of an update, left by them.
+    """
+
+    index: int
+    dt: float
+    ticks: int
+    start: int
+    end: int
+    steps_before: int = 0
+    credit: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Its vector steps."""
+        return (self.end - self.start) // self.ticks
+
+
+def ticks_of(dts: Sequence[float]) -> list[int]:
+    """Each dt in units of the last one.
+
+    Raises:
+        ConfigError: it is no list of at least two numbers, decreasing, multiples of the last.
+    """
+    if len(dts) < 2 or any(b >= a for a, b in pairwise(dts)):
+        raise ConfigError(
+            f"dt_schedule is {list(dts)}, but must be at least two numbers, each smaller than the"
+            " one before (s)"
+        )
+    ticks = [round(dt / dts[-1]) for dt in dts]
+    for dt, n in zip(dts, ticks, strict=True):
+        if abs(dt / dts[-1] - n) > 1e-6 * n:
+            raise ConfigError(
+                f"dt_schedule holds {dt:g}, but must hold whole multiples of its last,"
+                f" {dts[-1]:g} s (nearest: {n * dts[-1]:g})"
+            )
+    return ticks
+
+
+def stage_ends(total: int, blocks: Sequence[int], kept: Sequence[int] = ()) -> list[int]:
+    """The ticks at which stages end: equal shares, in whole blocks.
+
+    Args:
+        total: ticks of the whole run, before rounding.
+        blocks: length of a block of each stage, in ticks.
+        kept: ends that are decided already; a run continued keeps all but the last.
+    """
+    ends = list(kept)
+    for i in range(len(ends), len(blocks)):
+        start, share = (ends[-1] if ends else 0), -(-total * (i + 1) // len(blocks))
+        ends.append(start + -(-(share - start) // blocks[i]) * blocks[i])
+    return ends
 
 
 def chunk_length(

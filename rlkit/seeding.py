@@ -25,6 +25,13 @@ def seed_everything(seed: int) -> dict[str, int]:
     return seeds
 
 
+def stage_seed(seed: int, stage: int) -> int:
+    """A seed of its own for each stage of a run; the first has the given one."""
+    if stage == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, stage]).generate_state(1, np.uint32)[0] >> 1)
+
+
 def generator(seed: int) -> torch.Generator:
     """A CPU generator of its own."""
     return torch.Generator().manual_seed(seed)

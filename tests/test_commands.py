@@ -67,7 +67,7 @@ def test_run_folder_contract(trained):
     }
     record = json.loads((trained / "eval.jsonl").read_text().splitlines()[-1])
     assert list(record) == [
-        *("env_steps", "sim_seconds", "updates", "wall_seconds", "episodes"),
+        *("env_steps", "sim_seconds", "updates", "wall_seconds", "dt", "episodes"),
         *("return_mean", "return_std", "return_iqm", "stock_return_mean", "length_mean"),
     ]
     assert record["stock_return_mean"] == pytest.approx(record["return_mean"] / 0.05)
@@ -173,6 +173,29 @@ MISTAKES = {
     "+x=1": "write key=value for a known key",
     "seed=1,2": "one run takes one",
     "dt=${nothing}": "nothing",
+    "env=hopper dt_schedule=[0.05,0.01]": "dt_schedule holds 0.05: dt=0.05 s is too coarse",
+}
+
+
+MISTAKES_OF_DT_SCHEDULE = {
+    "dt_schedule=0.05": "must be a list of numbers",
+    "dt_schedule=[0.05,a]": "must be a list of numbers",
+    "dt_schedule=[0.05,0]": "above 0 (s)",
+    "dt_schedule=[0.05]": "at least two numbers, each smaller than the one before",
+    "dt_schedule=[0.01,0.05]": "at least two numbers, each smaller than the one before",
+    "dt_schedule=[0.05,0.02]": "dt_schedule holds 0.05, but must hold whole multiples of its last,"
+    " 0.02 s (nearest: 0.04)",
+    "dt_schedule=[0.05,0.01] dt=0.01": "dt and dt_schedule are both given: dt_schedule alone",
+    "dt_schedule=[0.06,0.01]": "dt_schedule holds 0.06: dt=0.06 s does not divide the time limit",
+    "dt_schedule=[0.05,0.01] sim_seconds=0.15": "dt_schedule gives each of its 2 stages 0.075 s,"
+    " but agent dau learns every 0.1 s at dt=0.05",
+    "agent=ppo dt_schedule=[0.05,0.01] env_steps=100": "agent ppo learns every 6.4 s at dt=0.05",
+    "memory=gru agent.window_seconds=0.02 dt_schedule=[0.05,0.01]": "dt_schedule holds 0.05:"
+    " agent.window_seconds is 0.02, but must be a whole number of steps of dt=0.05",
+    "memory=gru memory.timescale.seconds=[0.02,5] dt_schedule=[0.05,0.01]": "below one step of"
+    " 0.05",
+    "agent=dqn env=gym env.id=MountainCar-v0 dt_schedule=[1,0.5]": "whose own step is 0.0333333 s",
+    "agent=ppo env=minigrid_doorkey dt_schedule=[1,0.5]": "no time step to change",
 }
 
 
@@ -197,10 +220,15 @@ MISTAKES_OF_PPO = {
 }
 
 
-@pytest.mark.parametrize("words", MISTAKES_OF_PPO)
-def test_a_mistake_with_ppo_is_answered_before_torch_is_imported(words, tmp_path):
-    given = ["agent=ppo", f"outputs={tmp_path}", *words.split()]
-    given += [] if "env=" in words else ["env=cartpole"]
+BEFORE_TORCH = MISTAKES_OF_DT_SCHEDULE | {
+    f"agent=ppo {'' if 'env=' in words else 'env=cartpole'} {words}": expected
+    for words, expected in MISTAKES_OF_PPO.items()
+}
+
+
+@pytest.mark.parametrize("words", BEFORE_TORCH)
+def test_a_mistake_is_answered_before_torch_is_imported(words, tmp_path):
+    given = [f"outputs={tmp_path}", *words.split()]
     code = (
         f"import sys, runpy; sys.argv = {['train.py', *given]}\n"
         "try: runpy.run_path('train.py', run_name='__main__')\n"
@@ -210,7 +238,7 @@ def test_a_mistake_with_ppo_is_answered_before_torch_is_imported(words, tmp_path
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("train.py: ")
-    assert MISTAKES_OF_PPO[words] in line
+    assert BEFORE_TORCH[words] in line
     assert not list(tmp_path.iterdir())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,7 +57,19 @@ SMALL_PPO = (
     " evaluation.episodes=2 checkpoint.count=4 memory.hidden_size=8"
 )
 """Twelve blocks, as in the runs of the other agents."""
-EVERY = CASES | MEMORY_CASES | PPO_CASES
+SCHEDULE_CASES = {
+    "dau-dt": "agent=dau env=pendulum dt_schedule=[0.05,0.01,0.005] wrappers.normalize=true",
+    "ddpg-dt-adam": "agent=ddpg env=pendulum dt_schedule=[0.05,0.01] agent.tau=0.9 optimizer=adam"
+    " agent.schedule=steps agent.block_steps=4 agent.updates_per_block=3",
+    "dau-dt-gru": "agent=dau env=pendulum dt_schedule=[0.05,0.01] memory=gru memory.hidden_size=8"
+    " agent.window_seconds=0.1 agent.carry_seconds=0.05 agent.batch_size=8"
+    " agent.shared_memory=false wrappers.velocity_mask=true",
+    "dqn-dt-lru": "agent=dqn env=cartpole dt_schedule=[0.02,0.01] memory=lru memory.hidden_size=8"
+    " agent.window_seconds=0.1 agent.priority_exponent=0.6",
+    "ppo-dt-lstm": "agent=ppo env=cartpole dt_schedule=[0.02,0.01] memory=lstm"
+    " agent.lr_final_ratio=0 env.time_limit_seconds=0.5 log_every_seconds=0.2",
+}
+EVERY = CASES | MEMORY_CASES | PPO_CASES | SCHEDULE_CASES
 
 
 def config_of(words, tmp_path):
@@ -100,22 +113,60 @@ def assert_same_run(a, b):
 @pytest.mark.parametrize("words", EVERY.values(), ids=EVERY)
 def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
     whole = train.train(config_of(words, tmp_path))
-    original, blocks = Session._after_block, 0
+    # 8 of 12: after the second checkpoint, in the middle of an interval
+    cut = killed_after(8, config_of(words, tmp_path / "cut"), monkeypatch)
+    assert train.train(resume_train(cut, []), cut) == cut
+    assert_same_run(whole, cut)
+
+
+def killed_after(blocks, config, monkeypatch):
+    """The folder of a run that was killed after so many blocks."""
+    original, done = Session._after_block, 0
 
     def killed(self, loop, metrics):
-        nonlocal blocks
+        nonlocal done
         original(self, loop, metrics)
-        blocks += 1
-        if blocks == 8:  # of 12: after the second checkpoint, in the middle of an interval
+        done += 1
+        if done == blocks:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(Session, "_after_block", killed)
         with pytest.raises(KeyboardInterrupt):
-            train.train(config_of(words, tmp_path))
-    (cut,) = (p.parent for p in tmp_path.rglob("config.json") if p.parent != whole)
-    assert train.train(resume_train(cut, []), cut) == cut
-    assert_same_run(whole, cut)
+            train.train(config)
+    (folder,) = (p.parent for p in Path(config["outputs"]).rglob("config.json"))
+    return folder
+
+
+def test_killed_in_any_stage_of_a_dt_schedule(tmp_path, monkeypatch):
+    """Stages are of four blocks; 4 and 8 are their very ends."""
+    words = f"{SCHEDULE_CASES['dau-dt']} checkpoint.count=12 checkpoint.keep=1"
+    whole = train.train(config_of(words, tmp_path / "whole"))
+    for blocks in (2, 4, 5, 8, 11):
+        cut = killed_after(blocks, config_of(words, tmp_path / f"{blocks}"), monkeypatch)
+        train.train(resume_train(cut, []), cut)
+        assert_same_run(whole, cut)
+
+
+def test_a_longer_budget_prolongs_the_last_stage(tmp_path, monkeypatch):
+    words = "agent=dau env=pendulum dt_schedule=[0.05,0.01]"
+    finished = train.train(config_of(words, tmp_path / "finished"))
+    cut = killed_after(4, config_of(words, tmp_path / "cut"), monkeypatch)
+    for folder in (finished, cut):
+        train.train(resume_train(folder, ["sim_seconds=1.8"]), folder)
+    assert_same_run(finished, cut)
+    rows = [json.loads(x) for x in (cut / "metrics.jsonl").read_text().splitlines()]
+    assert [r["dt"] for r in rows] == [0.05] * 6 + [0.01] * 12
+    assert rows[-1]["sim_seconds"] == 1.8
+    assert rows[-1]["env_steps"] == 5 * (12 + 120)
+    with pytest.raises(
+        ConfigError, match=r"0\.5 s, but the last stage of dt_schedule begins at 0\.6"
+    ):
+        resume_train(finished, ["sim_seconds=0.5"])
+    with pytest.raises(ConfigError, match="must be sim_seconds"):
+        resume_train(finished, ["env_steps=9999"])
+    with pytest.raises(ConfigError, match="the run has made 180"):
+        train.train(resume_train(finished, ["sim_seconds=1"]), finished)
 
 
 def test_two_runs_of_one_command_are_equal_and_another_seed_is_not(tmp_path):

@@ -53,6 +53,7 @@ class OnPolicyLoop:
         agent: acts and learns.
         rollout_steps: T.
         total_vector_steps: of the run; schedules follow it.
+        steps_before: of it that are over before this loop begins, if the run has stages.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class OnPolicyLoop:
         runner: VectorRunner,
         agent: OnPolicyLearner,
         rollout_steps: int,
-        total_vector_steps: int,
+        total_vector_steps: float,
+        steps_before: float = 0,
     ):
         self.runner, self.agent, self.T = runner, agent, rollout_steps
-        self.total_vector_steps = total_vector_steps
+        self.total_vector_steps, self.steps_before = total_vector_steps, steps_before
         self.rollout: Rollout | None = None
         self.updates = 0
 
@@ -79,7 +81,7 @@ class OnPolicyLoop:
 
     def block(self) -> Metrics:
         """One rollout and its update; returns the update's metrics."""
-        progress = min(1.0, self.vector_steps / self.total_vector_steps)
+        progress = min(1.0, (self.steps_before + self.vector_steps) / self.total_vector_steps)
         rollout = self.collect()
         metrics, updates = self.agent.update(rollout, progress)
         self.updates += updates

@@ -1,9 +1,9 @@
 """A session: what happens between blocks of learning: log, evaluate, save, resume, draw."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from rlkit.run.checkpoint import save_best, save_checkpoint
 from rlkit.run.evaluation import EvalResult, summary
 from rlkit.run.logger import RunLogger
 from rlkit.run.progress import Progress
+from rlkit.schedule import Stage
 from rlkit.seeding import get_global_state, set_global_state
 from rlkit.types import Metrics, Tree
 
@@ -23,6 +24,7 @@ class Loop(Protocol):
     """What a session asks of a loop."""
 
     agent: Any
+    runner: Any
     updates: int
 
     @property
@@ -35,59 +37,105 @@ class Loop(Protocol):
     def set_state(self, state: Tree) -> None: ...
 
 
+class Part(NamedTuple):
+    """What one stage of a run is made of; most runs have one.
+
+    Attributes:
+        stage: its place on the clock of the run.
+        loop: what runs.
+        envs: the training environments.
+        eval_envs: environments of the evaluations.
+        evaluate: plays the fixed episodes.
+    """
+
+    stage: Stage
+    loop: Loop
+    envs: Any
+    eval_envs: Any
+    evaluate: Callable[[], EvalResult]
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self.envs.close()
+        self.eval_envs.close()
+
+
 class Session:
-    """Follows a loop through its budget. All intervals are in vector steps.
+    """Follows loops through their budget. All intervals are in ticks of the run's clock.
 
     Args:
         folder: the run folder.
         config: the resolved configuration.
-        loop: what runs.
-        envs: the training environments (for dt and the number of copies).
-        eval_envs: environments of the evaluations.
-        evaluate: plays the fixed episodes with the greedy policy.
+        part: the stage to begin with.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        config: Mapping[str, Any],
-        loop: Loop,
-        envs: Any,
-        eval_envs: Any,
-        evaluate: Callable[[], EvalResult],
-    ):
-        self.folder, self.config, self.loop = folder, config, loop
-        self.eval_envs, self.evaluate = eval_envs, evaluate
-        self.B, self.dt = envs.num_envs, envs.dt
+    def __init__(self, folder: Path, config: Mapping[str, Any], part: Part):
+        self.folder, self.config = folder, config
+        self.B, self.tick_seconds = part.envs.num_envs, part.envs.dt / part.stage.ticks
         self.total = config["resolved"]["total_vector_steps"]
         self.intervals: dict[str, int] = config["resolved"]["intervals"]
-        self.best = -np.inf
+        self.updates_before = 0
+        self._enter(part)
         self.logger = RunLogger(folder, config["tensorboard"])
-        self.plane = eval_envs.phase_plane(PLANE_POINTS) if config["plots"] else None
+        self.plane = part.eval_envs.phase_plane(PLANE_POINTS) if config["plots"] else None
 
     # ---- driving ----------------------------------------------------------------------------
 
-    def run(self, checkpoint: Mapping[str, Tree] | None = None) -> None:
-        """Runs the loop to the end of its budget, from a loaded checkpoint if there is one."""
+    def run(
+        self,
+        later: Sequence[Stage] = (),
+        make_part: Callable[..., Part] | None = None,
+        checkpoint: Mapping[str, Tree] | None = None,
+    ) -> None:
+        """Runs to the end of the budget, from a loaded checkpoint if there is one.
+
+        Args:
+            later: the stages after the present one.
+            make_part: (stage, before=loop) → the next part.
+            checkpoint: of the present stage.
+        """
         if checkpoint is not None:
             self._restore(checkpoint)
-        start = self.loop.vector_steps
-        self.progress = Progress(self.total * self.B, start_steps=start * self.B)
-        self.last = start
+        self.last = self._now
+        final = later[-1] if later else self.part.stage
+        total_steps = (final.steps_before + final.steps) * self.B
+        self.progress = Progress(total_steps, start_steps=self._counters()["env_steps"])
         try:
-            self.loop.run(lambda loop: loop.vector_steps >= self.total, self._after_block)  # type: ignore[attr-defined]
+            self._run_stage()
+            for stage in later:
+                assert make_part is not None
+                self.updates_before += self.loop.updates
+                self.part.close()
+                self._enter(make_part(stage, before=self.loop))
+                self._run_stage()
             self._draw()
         finally:
             self.progress.close()
             self.logger.close()
 
+    def _enter(self, part: Part) -> None:
+        """Begins a stage; what was best at another dt does not count."""
+        self.part, self.loop, self.best = part, part.loop, -np.inf
+
+    def _run_stage(self) -> None:
+        end = self.part.stage.end
+        self.loop.run(lambda loop: self._now >= end, self._after_block)  # type: ignore[attr-defined]
+
+    @property
+    def _now(self) -> int:
+        """The clock of the run, in ticks."""
+        return self.part.stage.start + self.loop.vector_steps * self.part.stage.ticks
+
     def _after_block(self, loop: Loop, metrics: Metrics) -> None:
-        now, final = loop.vector_steps, loop.vector_steps >= self.total
+        now = self._now
+        final = now >= self.total
         due = {name for name, k in self.intervals.items() if k and now // k > self.last // k}
         self.last = now
-        if "log" in due or final:
+        if "log" in due or now >= self.part.stage.end:
             values = {name: float(v.mean()) for name, v in metrics.items()}
-            self.logger.log(values | loop.pop_metrics(), **self._counters())
+            counters = self._counters()
+            values = {"dt": counters.pop("dt")} | values | loop.pop_metrics()
+            self.logger.log(values, **counters)
         return_mean = (
             self._evaluate()
             if self.intervals["evaluation"] and ("evaluation" in due or final)
@@ -95,22 +143,23 @@ class Session:
         )
         if self.intervals["checkpoint"] and ("checkpoint" in due or final):
             self._save()
+        counters = self._counters()
         self.progress.update(
-            now * self.B, sim_seconds=self._counters()["sim_seconds"], return_mean=return_mean
+            counters["env_steps"], sim_seconds=counters["sim_seconds"], return_mean=return_mean
         )
 
     def _counters(self) -> dict[str, Any]:
-        steps = self.loop.vector_steps
         return {
-            "env_steps": steps * self.B,
-            "sim_seconds": round(steps * self.dt, 9),
-            "updates": self.loop.updates,
+            "env_steps": (self.part.stage.steps_before + self.loop.vector_steps) * self.B,
+            "sim_seconds": round(self._now * self.tick_seconds, 9),
+            "updates": self.updates_before + self.loop.updates,
+            "dt": self.part.stage.dt,
         }
 
     # ---- evaluation -------------------------------------------------------------------------
 
     def _evaluate(self) -> float:
-        record = self._counters() | summary(self.evaluate(), self.eval_envs)
+        record = self._counters() | summary(self.part.evaluate(), self.part.eval_envs)
         record["wall_seconds"] = self.logger.wall_seconds
         self.logger.log_eval(record)
         if record["return_mean"] > self.best:
@@ -165,11 +214,13 @@ class Session:
             "global": get_global_state(),
             "logger": self.logger.get_state(),
             "best": float(self.best),
+            "stage": self.part.stage.index,
+            "updates_before": self.updates_before,
         }
         save_checkpoint(
             self._checkpoints,
             {"agent": self.loop.agent.get_state(), "training": training},
-            step=self.loop.vector_steps * self.B,
+            step=self._counters()["env_steps"],
             metadata=self._counters() | {"wall_seconds": self.logger.wall_seconds},
             keep=self.config["checkpoint"]["keep"],
         )
@@ -182,3 +233,4 @@ class Session:
         set_global_state(training["global"])
         self.logger.set_state(training["logger"])
         self.best = training["best"]
+        self.updates_before = training.get("updates_before", 0)

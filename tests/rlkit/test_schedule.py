@@ -1,11 +1,12 @@
 """Schedules: physical time becomes vector steps."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from rlkit.options import ConfigError
-from rlkit.schedule import BlockSchedule, WindowLengths, chunk_length
+from rlkit.schedule import BlockSchedule, Stage, WindowLengths, chunk_length, stage_ends, ticks_of
 
 
 def options(schedule: str, **changes):
@@ -53,6 +54,56 @@ def test_a_second_of_simulation_costs_the_same_updates_at_every_dt(dt):
 def test_fractions_of_an_update_wait():
     schedule = BlockSchedule(1, 0.3, 1)
     assert [schedule.updates_due(n) for n in range(11)] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+
+
+def test_the_credit_of_the_stage_before_is_paid_out():
+    schedule = BlockSchedule(1, 0.3, 1, credit=0.8)
+    assert [schedule.updates_due(n) for n in range(6)] == [0, 1, 1, 1, 2, 2]
+
+
+def test_of_rollouts():
+    assert BlockSchedule.of_rollouts(16, 3, 4) == BlockSchedule(16, 0.75, 1)
+
+
+def test_ticks():
+    assert ticks_of([0.05, 0.01, 0.002]) == [25, 5, 1]
+    assert ticks_of([0.3, 0.1]) == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("dts", "message"),
+    [
+        ([0.05], "dt_schedule is [0.05], but must be at least two numbers, each smaller than"),
+        ([0.05, 0.05], "each smaller than the one before (s)"),
+        ([0.01, 0.05], "each smaller than the one before (s)"),
+        (
+            [0.05, 0.02],
+            "dt_schedule holds 0.05, but must hold whole multiples of its last, 0.02 s"
+            " (nearest: 0.04)",
+        ),
+    ],
+)
+def test_impossible_schedules_of_dt(dts, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        ticks_of(dts)
+
+
+@pytest.mark.parametrize(
+    ("total", "blocks", "kept", "ends"),
+    [
+        (8000, [50, 50, 50], [], [2700, 5350, 8000]),
+        (8000, [3200, 640, 128], [], [3200, 5760, 8064]),
+        (90, [30, 10], [], [60, 90]),
+        (34, [10], [], [40]),
+        (9000, [50, 50, 50], [2700, 5350], [2700, 5350, 9000]),
+    ],
+)
+def test_stages_end_with_whole_blocks_after_equal_shares(total, blocks, kept, ends):
+    assert stage_ends(total, blocks, kept) == ends
+
+
+def test_steps_of_a_stage():
+    assert Stage(1, 0.01, ticks=5, start=100, end=200).steps == 20
 
 
 @pytest.mark.parametrize(
