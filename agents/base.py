@@ -58,8 +58,7 @@ class Seen(NamedTuple):
 
     def first(self, x_TB: Tensor) -> Tensor:
         """The steps from which a whole span is left; residuals are taken there."""
-        n = self.lengths.span
-        return x_TB if n == 1 else x_TB[: len(self.s) - n + 1]
+        return x_TB[: len(self.s) - self.lengths.span + 1]
 
     def over_span(self, x_TB: Tensor, after_TB: Tensor | None = None) -> Tensor:
         """Discounted sums over the span (`rlkit.returns.over_span`)."""
@@ -67,11 +66,11 @@ class Seen(NamedTuple):
         cut_TB = None if start_TB is None else start_TB[2:]
         return over_span(x_TB, self.discount_TB, self.lengths.span, after_TB, cut_TB)
 
-    def valid(self, residual_TB: Tensor) -> Tensor:
-        """Residuals, 0 at final observations."""
+    def valid(self, x_TB: Tensor) -> Tensor:
+        """Residuals or weights, 0 at final observations."""
         if self.batch.start_TB is None:
-            return residual_TB
-        return residual_TB.masked_fill(self.first(self.batch.start_TB[1:]), 0)
+            return x_TB
+        return x_TB.masked_fill(self.batch.start_TB[1 : len(x_TB) + 1], 0)
 
     def mean_weight(self, residual_TB: Tensor) -> Tensor:
         """What each residual weighs in the mean over the batch."""
@@ -179,8 +178,13 @@ class Agent(nn.Module):
                 x, pairs = self.encoder(obs[:k]), zip(self.memories, states, strict=True)
                 states = [memory(x, own, start[:k]).state for memory, own in pairs]
             obs, start = obs[k:], start[k:]
-            action, reward, terminated = (v[k:] for v in batch[1:4])
-            batch = Windows(obs, action, reward, terminated, (), start, batch.weight_B)
+            batch = batch._replace(
+                obs_TBO=obs,
+                action_TBA=batch.action_TBA[k:],
+                reward_TB=batch.reward_TB[k:],
+                terminated_TB=batch.terminated_TB[k:],
+                start_TB=start,
+            )
         x = self.encoder(obs)
         y, _, penalty = self.memory(x, states[0], start)
         s, s_next, penalties = y[:-1], y[1:], [penalty]

@@ -80,9 +80,11 @@ class DAUOptions:
     updates_per_second: float = option("physical: updates per second", unit="1/s", above=0)
     block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
     updates_per_block: int = option("steps: updates after each block", low=1)
-    store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
+    store_every_seconds: float = option(
+        "spacing of stored single steps, 0: all; windows have no gaps", unit="s", low=0
+    )
     window_seconds: float | None = option(
-        "length of learnt sequences; null: 16 ticks of a memory, else one span", unit="s", above=0
+        "length of a memory's learnt sequences; null: 16 ticks", unit="s", above=0
     )
     burn_in_seconds: float = option("before them, to refresh the memory's state", unit="s", low=0)
     carry_seconds: float = option(
@@ -91,7 +93,9 @@ class DAUOptions:
     td_span_seconds: float = option("what one residual spans; 0: one step", unit="s", low=0)
     priority_exponent: float = option("of |residual| in drawing windows; 0: uniform", low=0, high=1)
     importance_exponent: float = option("how far their weights undo that", low=0, high=1)
-    replay_capacity: int = option("steps kept over all environments", low=1)
+    replay_capacity: int = option(
+        "steps kept over all environments; with windows also final observations", low=1
+    )
 
 
 class DAU(Agent):
@@ -168,12 +172,12 @@ class DAU(Agent):
         mean_dq_dt = seen.mean_weight(dq_dt)
 
         o = self.optimizers
-        terms = [(o["value"], value, mean_dq_dt)]
-        terms.append((o["advantage"], gained, mean_dq_dt / n if n > 1 else mean_dq_dt))
+        terms = [(o["value"], value, mean_dq_dt), (o["advantage"], gained, mean_dq_dt / n)]
         if not self.discrete:
             here = torch.cat((s.detach(), greedy), -1)
             best = self.advantage(here, frozen=True).squeeze(-1)
-            terms.append((o["policy"], best, torch.full_like(best, -1 / best.numel())))
+            uphill = seen.valid(torch.full_like(best, -1 / best.numel()))
+            terms.append((o["policy"], best, uphill))
         descend(terms, seen.shared, seen.costs)
         if self.target_value is not None:
             blend(self.target_value, self.value, self.options.tau)

@@ -59,9 +59,11 @@ class DQNOptions:
     updates_per_second: float = option("physical: updates per second", unit="1/s", above=0)
     block_steps: int = option("steps: acting between learning phases", unit="vector steps", low=1)
     updates_per_block: int = option("steps: updates after each block", low=1)
-    store_every_seconds: float = option("spacing of stored steps; 0: all", unit="s", low=0)
+    store_every_seconds: float = option(
+        "spacing of stored single steps, 0: all; windows have no gaps", unit="s", low=0
+    )
     window_seconds: float | None = option(
-        "length of learnt sequences; null: 16 ticks of a memory, else one span", unit="s", above=0
+        "length of a memory's learnt sequences; null: 16 ticks", unit="s", above=0
     )
     burn_in_seconds: float = option("before them, to refresh the memory's state", unit="s", low=0)
     carry_seconds: float = option(
@@ -70,7 +72,9 @@ class DQNOptions:
     td_span_seconds: float = option("what one residual spans; 0: one step", unit="s", low=0)
     priority_exponent: float = option("of |residual| in drawing windows; 0: uniform", low=0, high=1)
     importance_exponent: float = option("how far their weights undo that", low=0, high=1)
-    replay_capacity: int = option("steps kept over all environments", low=1)
+    replay_capacity: int = option(
+        "steps kept over all environments; with windows also final observations", low=1
+    )
 
 
 class DQN(Agent):

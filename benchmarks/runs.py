@@ -1,9 +1,10 @@
-"""Runs of train.py for a study: many cells, several seeds, two at a time, one CSV row per evaluation.
+"""Runs of train.py for a study: many cells, several seeds, one CSV row per evaluation.
 
 A cell that is in the file already is not made again, so a study may be stopped and started at will.
 """
 
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -76,14 +77,13 @@ def make(path: Path, cells: Iterable[Cell], jobs: int = 2) -> None:
         with lock:
             new = not path.exists()
             with open(path, "a", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                if new:
-                    writer.writerow(FIELDS)
-                writer.writerows(rows)
+                text = io.StringIO()
+                csv.writer(text, lineterminator="\n").writerows([FIELDS, *rows][not new :])
+                file.write(text.getvalue())  # all of a run or nothing
             ends = [float(r[FIELDS.index("return_mean")]) for r in rows]
-            text = f"best {max(ends):.1f} last {ends[-1]:.1f} wall {rows[-1][-1]:.0f} s"
+            result = f"best {max(ends):.1f} last {ends[-1]:.1f} wall {rows[-1][-1]:.0f} s"
             at = f"{time.time() - start:6.0f} s"
-            print(f"{at}  {cell.arm} {cell.env} dt={cell.dt:g} seed {seed}: {text}", flush=True)
+            print(f"{at}  {cell.arm} {cell.env} dt={cell.dt:g} seed {seed}: {result}", flush=True)
 
     print(f"{len(todo)} runs to do", flush=True)
     with ThreadPoolExecutor(jobs) as pool:  # each waits for a process

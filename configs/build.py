@@ -53,7 +53,8 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
     name, options = named(config["agent"])
     memory_name, memory_options = named(config["memory"])
 
-    carries = carries_of(options.get("carry_seconds", 0.0), environments.dt)
+    tick = options.get("carry_seconds", 0.0)
+    carries = carries_of(tick, environments.dt) if tick else None
 
     def memory(input_size: int) -> Memory:
         return make_memory(
@@ -146,7 +147,6 @@ def make_loop(
     o, lengths = agent.options, agent.lengths
     schedule = replace(agent.schedule, credit=stage.credit)
     single = lengths.single(bool(agent.initial_state(1)), o.priority_exponent)
-    lengths.check_capacity(o.replay_capacity, environments.num_envs, single)
     runner = VectorRunner(environments, agent, seed)
     numbers = before.replay.generator if before else generator(seeds["replay"])
     replay: TransitionReplay | SequenceReplay

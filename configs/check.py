@@ -12,7 +12,7 @@ from rlkit import memory
 from rlkit.observations import check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
-from rlkit.schedule import WindowLengths, carries_of, chunk_length, ticks_of
+from rlkit.schedule import Stage, WindowLengths, carries_of, chunk_length, ticks_of
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
 COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers")
@@ -37,7 +37,22 @@ def check_config(config: dict[str, Any]) -> None:
             _check_at_dt({**config, "dt": dt})
         except ConfigError as error:
             raise ConfigError(f"dt_schedule holds {dt:g}: {error}") from None
-    stages_of(config)
+    for stage in stages_of(config):
+        _check_windows(config, stage)
+
+
+def _check_windows(config: Mapping[str, Any], stage: Stage) -> None:
+    """That a run, or a stage of it, is long enough for what is learnt from."""
+    options = config["agent"]
+    if "window_seconds" not in options or config["memory"]["name"] == "none":
+        return
+    dt = stage.dt * config["wrappers"]["action_repeat"]
+    T = WindowLengths.of(SimpleNamespace(**options), dt, remembers=True).steps
+    if stage.steps <= T:
+        raise ConfigError(
+            f"the run has {stage.steps} vector steps at dt={dt:g} s, but agent {options['name']}"
+            f" learns from windows of {T}: give a longer budget or a shorter agent.window_seconds"
+        )
 
 
 def _check_at_dt(config: Mapping[str, Any]) -> None:

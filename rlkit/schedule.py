@@ -195,23 +195,27 @@ class WindowLengths:
 
     @classmethod
     def of(cls, options: WindowOptions, dt: float, remembers: bool) -> "WindowLengths":
-        """Resolves an off-policy agent's options; `remembers`: its memory has a state.
+        """Resolves an off-policy agent's options, each to the nearest number of steps.
+
+        Without a memory a window is one span; `remembers`: the memory has a state.
 
         Raises:
-            ConfigError: a length that is no whole number of steps, a span beyond the window.
+            ConfigError: a span or a tick of the memory beyond the window.
         """
-        carries = carries_of(options.carry_seconds, dt) if remembers else 1
-        span = max(1, round(options.td_span_seconds / dt))
-        burn_in = _whole("burn_in_seconds", options.burn_in_seconds, dt) if remembers else 0
+        span = steps_in(options.td_span_seconds, dt)
+        if not remembers:
+            return cls(learnt=span, span=span)
+        carries = carries_of(options.carry_seconds, dt)
+        burn_in = steps_in(options.burn_in_seconds, dt, least=0)
         if options.window_seconds is None:
-            learnt = max(span, MEMORY_TICKS * carries) if remembers else span
-        else:
-            learnt = _whole("window_seconds", options.window_seconds, dt)
-        if span > learnt:
-            raise ConfigError(
-                f"agent.td_span_seconds is {options.td_span_seconds:g}, {span} steps, but must fit"
-                f" into the {learnt} steps of agent.window_seconds={options.window_seconds:g}"
-            )
+            return cls(burn_in, max(span, MEMORY_TICKS * carries), span, carries)
+        learnt = steps_in(options.window_seconds, dt)
+        for name, steps in (("td_span_seconds", span), ("carry_seconds", carries)):
+            if steps > learnt:
+                raise ConfigError(
+                    f"agent.{name} is {getattr(options, name):g}, {steps} steps, but must fit"
+                    f" into the {learnt} steps of agent.window_seconds={options.window_seconds:g}"
+                )
         return cls(burn_in, learnt, span, carries)
 
     def check_capacity(self, capacity: int, num_envs: int, single: bool) -> None:
@@ -236,15 +240,9 @@ class WindowLengths:
 
 def carries_of(carry_seconds: float, dt: float) -> int:
     """How many carries take turns, so that each is read every `carry_seconds`."""
-    return max(1, round(carry_seconds / dt))
+    return steps_in(carry_seconds, dt)
 
 
-def _whole(name: str, seconds: float, dt: float) -> int:
-    steps = round(seconds / dt)
-    if abs(seconds / dt - steps) > 1e-6 * max(1, steps):
-        least = max(1, int(seconds / dt))
-        raise ConfigError(
-            f"agent.{name} is {seconds:g}, but must be a whole number of steps of dt={dt:g} s"
-            f" (nearest: {least * dt:g}, {(least + 1) * dt:g})"
-        )
-    return steps
+def steps_in(seconds: float, dt: float, least: int = 1) -> int:
+    """The nearest number of steps, up from a half."""
+    return max(least, int(seconds / dt + 0.5 + 1e-9))

@@ -190,8 +190,9 @@ MISTAKES_OF_DT_SCHEDULE = {
     "dt_schedule=[0.05,0.01] sim_seconds=0.15": "dt_schedule gives each of its 2 stages 0.075 s,"
     " but agent dau learns every 0.1 s at dt=0.05",
     "agent=ppo dt_schedule=[0.05,0.01] env_steps=100": "agent ppo learns every 6.4 s at dt=0.05",
-    "memory=gru agent.window_seconds=0.02 dt_schedule=[0.05,0.01]": "dt_schedule holds 0.05:"
-    " agent.window_seconds is 0.02, but must be a whole number of steps of dt=0.05",
+    "memory=gru agent.window_seconds=0.1 agent.td_span_seconds=0.2 dt=0.01": "agent.td_span_seconds is 0.2, 20 steps, but must fit into the 10 steps",
+    "memory=gru preset=memory dt=0.05 sim_seconds=0.4": "the run has 8 vector steps at dt=0.05 s,"
+    " but agent dau learns from windows of 10: give a longer budget",
     "memory=gru memory.timescale.seconds=[0.02,5] dt_schedule=[0.05,0.01]": "below one step of"
     " 0.05",
     "agent=dqn env=gym env.id=MountainCar-v0 dt_schedule=[1,0.5]": "whose own step is 0.0333333 s",

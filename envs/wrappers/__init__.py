@@ -30,7 +30,7 @@ class WrapperOptions:
     observation_noise: float = option("standard deviation of Gaussian noise; 0 = off", low=0)
     previous_action: bool = option("append the last action and reward to the observation")
     previous_action_seconds: float = option(
-        "append their means over so long instead; 0: of the last step", unit="s", low=0
+        "append their means over so long instead; 0: of the last step", unit="s", low=0, high=60
     )
     frame_stack: int = option("observations in one; 1 = off", unit="steps", low=1)
     frame_stack_pad: Literal["zero", "first"] = option(
@@ -61,8 +61,9 @@ def _transforms(options: WrapperOptions, dt: float) -> list[Any]:
         chosen.append(partial(ObservationNoise, std=options.observation_noise))
     if options.previous_action:
         from envs.wrappers.previous_action import PreviousAction
+        from rlkit.schedule import steps_in
 
-        steps = max(1, round(options.previous_action_seconds / dt))
+        steps = steps_in(options.previous_action_seconds, dt)
         chosen.append(partial(PreviousAction, steps=steps))
     if options.frame_stack > 1:
         from envs.wrappers.frame_stack import FrameStack

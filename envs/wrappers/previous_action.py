@@ -62,20 +62,15 @@ class PreviousAction(Transform):
             did_BA = np.asarray(action_BA).reshape(len(obs_BO), -1).clip(self._low, self._high)
         else:
             did_BA = self._one_hot[action_BA]
-        if len(self._past_SBE) > 1:
-            last_BE = np.concatenate([did_BA, reward_B[:, None]], axis=1)
-            self._past_SBE[:] = np.concatenate([self._past_SBE[1:], last_BE[None]])
-            self._taken_B += 1
-            count_B = np.minimum(self._taken_B, len(self._past_SBE))
-            mean_BE = self._past_SBE.sum(0) / count_B[:, None]
-            return np.concatenate([obs_BO, mean_BE], axis=1, dtype=np.float32)
-        return np.concatenate([obs_BO, did_BA, reward_B[:, None]], axis=1, dtype=np.float32)
+        last_BE = np.concatenate([did_BA, reward_B[:, None]], axis=1)
+        self._past_SBE[:] = np.concatenate([self._past_SBE[1:], last_BE[None]])
+        self._taken_B += 1
+        count_B = np.minimum(self._taken_B, len(self._past_SBE))
+        mean_BE = self._past_SBE.sum(0) / count_B[:, None]
+        return np.concatenate([obs_BO, mean_BE], axis=1, dtype=np.float32)
 
     def get_state(self) -> dict[str, Any]:
-        if len(self._past_SBE) == 1:
-            return {}
         return {"past": self._past_SBE.copy(), "taken": self._taken_B.copy()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        if state:
-            self._past_SBE, self._taken_B = state["past"].copy(), state["taken"].copy()
+        self._past_SBE, self._taken_B = state["past"].copy(), state["taken"].copy()

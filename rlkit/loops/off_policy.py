@@ -38,7 +38,7 @@ class OffPolicyLoop:
         schedule: BlockSchedule,
     ):
         self.runner, self.agent, self.replay, self.schedule = runner, agent, replay, schedule
-        self.updates = 0
+        self.updates = self.forgone = 0
 
     def run(
         self,
@@ -58,9 +58,11 @@ class OffPolicyLoop:
             if self.runner.vector_steps % self.schedule.store_every_steps == 0:
                 self.replay.add(step)
         metrics: Metrics = {}
-        if self.replay.size == 0:  # steps are stored more rarely than blocks end
+        due = self.schedule.updates_due(self.runner.vector_steps) - self.forgone
+        if self.replay.size == 0:  # no window is complete yet: these updates are not made up for
+            self.forgone += due
             return metrics
-        for _ in range(self.schedule.updates_due(self.runner.vector_steps) - self.updates):
+        for _ in range(due - self.updates):
             metrics = self.agent.update(self.replay.sample(self.agent.batch_size))
             if self.replay.prioritized:
                 self.replay.reprioritize(metrics["train/residual_per_second"])
@@ -79,9 +81,10 @@ class OffPolicyLoop:
             "runner": self.runner.get_state(),
             "replay": self.replay.get_state(),
             "updates": self.updates,
+            "forgone": self.forgone,
         }
 
     def set_state(self, state: Tree) -> None:
         self.runner.set_state(state["runner"])
         self.replay.set_state(state["replay"])
-        self.updates = state["updates"]
+        self.updates, self.forgone = state["updates"], state["forgone"]

@@ -130,7 +130,7 @@ def make_memory(
     post: Sequence[int] = (),
     timescale: Mapping[str, Any] | None = None,
     dt: float | None = None,
-    carries: int = 1,
+    carries: int | None = None,
     **options: Any,
 ) -> "Memory":
     """Builds a registered memory.
@@ -143,7 +143,8 @@ def make_memory(
         post: widths of layers after it, the last one linear.
         timescale: `{"seconds": (shortest, longest)}` or `{"steps": …}`; None: the memory's own.
         dt: seconds per step; needed for a timescale in seconds.
-        carries: interleaved carries of a memory with a state; it then ticks every `carries` steps.
+        carries: of a memory with a state, interleaved: it ticks every `carries` steps; None: it
+            is not wrapped.
         options: keyword arguments of its constructor.
 
     Raises:
@@ -162,7 +163,7 @@ def make_memory(
     check(given | own, options_of(name), "memory", f"configs/memory/{name}.yaml")
     if input_size < 1:
         raise ConfigError(f"input_size is {input_size}, but must be at least 1")
-    steps = timescale_steps(timescale, None if dt is None else dt * carries)
+    steps = timescale_steps(timescale, None if dt is None else dt * (carries or 1))
     if steps is not None:
         if "timescale_steps" not in allowed:
             raise ConfigError(f"memory '{name}' has no time constants to set by timescale")
@@ -172,5 +173,4 @@ def make_memory(
         cells.append(cls(cells[-1].output_size, **options))
     memory = cells[0] if layers == 1 else Stack(cells)
     memory = Around(input_size, memory, pre, post) if pre or post else memory
-    interleaved = carries > 1 and memory.initial_state(1)
-    return Interleaved(memory, carries) if interleaved else memory
+    return Interleaved(memory, carries) if carries and memory.initial_state(1) else memory

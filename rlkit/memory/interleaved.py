@@ -46,7 +46,9 @@ class Interleaved(Memory):
 
     def resume(self, carries: State) -> State:
         *inner, tick_CB = carries
-        slot_BC = (tick_CB[0] + torch.arange(len(tick_CB)).unsqueeze(1)).t() % self.carries
+        slot_BC = (
+            tick_CB[0] + torch.arange(len(tick_CB), device=tick_CB.device).unsqueeze(1)
+        ).t() % self.carries
         empty = self.initial_state(tick_CB.shape[1])
         kept = (_put(e, slot_BC, s.transpose(0, 1)) for e, s in zip(empty, inner, strict=False))
         return (*kept, tick_CB[0])
@@ -71,7 +73,7 @@ class Interleaved(Memory):
         begins_TB = tick_TB < C
         # Sequence i of row b is what the steps i, i + c, … see; those of the last, shorter round
         # are run on alone.
-        slot_BC = (state[-1].unsqueeze(1) + torch.arange(min(C, T))) % C
+        slot_BC = (state[-1].unsqueeze(1) + torch.arange(min(C, T), device=x_TBI.device)) % C
         carry = tuple(_take(s, slot_BC) for s in state[:-1])
         rounds, rest = divmod(T, C)
         outputs, penalties, ends = [], [], []

@@ -23,11 +23,11 @@ K = 4
 """Steps of a burn-in in these tests."""
 
 
-def small_agent(name: str, given, memory: str = "gru", carries: int = 1, **changes):
+def small_agent(name: str, given, memory: str = "gru", carries: int | None = None, **changes):
     def build(input_size: int):
         return make_memory(memory, input_size, carries=carries, **SMALL.get(memory, {}))
 
-    changes = {"hidden_sizes": (7, 5), "carry_seconds": carries * DT} | changes
+    changes = {"hidden_sizes": (7, 5), "carry_seconds": (carries or 0) * DT} | changes
     return make_agent(name, given, memory=build, **changes)
 
 
@@ -145,7 +145,7 @@ def costs_of(agent, name: str, batch: Windows, dt: float, gamma: float, n: int, 
             return (agent.target_q or agent.q)(torch.cat((s[t], best)))[0]
 
         for t in range(T):
-            if not discrete:
+            if not (discrete or start[t + 1, b]):
                 critic = agent.advantage if name == "dau" else agent.q
                 here = torch.cat((s[t].detach(), agent.policy(sight[t])))
                 policy_gain = policy_gain + critic(here)[0] / (T * B)
@@ -181,7 +181,7 @@ VARIANTS = {
     "interleaved": {"carries": 3, "td_span_seconds": 3 * DT},
     "own memory": {"shared_memory": False, "carries": 2, "tau": 0.9},
     "bounded": {"td_span_seconds": 8 * DT},
-    "none": {"memory": "none", "td_span_seconds": 3 * DT},
+    "none": {"memory": "none", "td_span_seconds": 8 * DT},
 }
 
 
