@@ -42,6 +42,7 @@ class Seen(NamedTuple):
         s_policy, policy_next: what the policy sees, and sees one step later.
         batch: T steps.
         lengths: the span of a residual.
+        dt: what a step counts for in rewards and residuals, seconds; one number, or (B,).
         discount_TB: γ^dt, 0 where a step terminated.
         shared, costs: of the memories, for `descend`.
     """
@@ -52,6 +53,7 @@ class Seen(NamedTuple):
     policy_next: Tensor
     batch: Windows
     lengths: WindowLengths
+    dt: float | Tensor
     discount_TB: Tensor
     shared: list[FlatParameters]
     costs: list[tuple[Tensor, Tensor]]
@@ -90,6 +92,7 @@ class Agent(nn.Module):
         options: its own options, as declared.
         schedule: how acting and learning alternate.
         lengths: of the windows it learns from (off-policy).
+        dt: what a decision counts for in rewards and residuals, seconds (off-policy).
         policy_memory: the policy's own, if it has one.
     """
 
@@ -98,6 +101,7 @@ class Agent(nn.Module):
     options: Any
     schedule: BlockSchedule
     lengths: WindowLengths
+    dt: float
     discount: float
     noise: Any
     """what exploration draws from, with get_state and set_state: a process or a generator"""
@@ -195,9 +199,14 @@ class Agent(nn.Module):
             penalties.append(penalty)
         shared = [self.optimizers[k] for k in MEMORIES if k in self.optimizers]
         costs = [(p, torch.full_like(p, 1 / p.numel())) for p in penalties if p is not None]
-        discount_TB = (1 - batch.terminated_TB) * self.discount
+        dt: float | Tensor = self.dt
+        discount: float | Tensor = self.discount
+        if batch.dt_B is not None:
+            discount = self.options.gamma**batch.dt_B
+            dt = batch.dt_B if self.options.scaling == "continuous_time" else dt
+        discount_TB = (1 - batch.terminated_TB) * discount
         sight = s, s_next, s_policy, policy_next
-        return Seen(*sight, batch, self.lengths, discount_TB, shared, costs)
+        return Seen(*sight, batch, self.lengths, dt, discount_TB, shared, costs)
 
     # ---- the contract ---------------------------------------------------------------------------
 

@@ -151,8 +151,8 @@ class DAU(Agent):
         return (scores_BA.argmax(-1) if self.discrete else scores_BA.clamp(-1, 1)), state
 
     def update(self, batch: Windows) -> Metrics:
-        seen, dt = self.look(batch), self.dt
-        s, batch = seen.s, seen.batch
+        seen = self.look(batch)
+        s, batch, dt = seen.s, seen.batch, seen.dt
         with torch.no_grad():
             next_value = (self.target_value or self.value)(seen.s_next).squeeze(-1)
             next_value = bounded(next_value, self.bounds)

@@ -133,7 +133,7 @@ class DDPG(Agent):
         with torch.no_grad():
             s_next, a_next = seen.s_next, (self.target_policy or self.policy)(seen.policy_next)
             next_q = (self.target_q or self.q)(torch.cat((s_next, a_next), -1)).squeeze(-1)
-            y = seen.over_span(batch.reward_TB * self.dt, bounded(next_q, self.bounds))
+            y = seen.over_span(batch.reward_TB * seen.dt, bounded(next_q, self.bounds))
         q = self.q(seen.first(torch.cat((s, batch.action_TBA), -1))).squeeze(-1)
         here = torch.cat((s.detach(), self.policy(seen.s_policy)), -1)
         best = self.q(here, frozen=True).squeeze(-1)
@@ -147,7 +147,7 @@ class DDPG(Agent):
             if target is not None:
                 blend(target, network, self.options.tau)
         return {
-            "train/residual_per_second": residual.abs() / (seen.lengths.span * self.dt),
+            "train/residual_per_second": residual.abs() / (seen.lengths.span * seen.dt),
             "train/value": q.detach(),
         }
 

@@ -119,7 +119,7 @@ class DQN(Agent):
         s, batch = seen.first(seen.s), seen.batch
         with torch.no_grad():
             next_q = (self.target_q or self.q)(seen.s_next).max(-1).values
-            y = seen.over_span(batch.reward_TB * self.dt, bounded(next_q, self.bounds))
+            y = seen.over_span(batch.reward_TB * seen.dt, bounded(next_q, self.bounds))
         taken = seen.first(batch.action_TBA).unsqueeze(-1)
         q = self.q(s).gather(-1, taken).squeeze(-1)
         residual = seen.valid(q.detach() - y)
@@ -129,7 +129,7 @@ class DQN(Agent):
         if self.target_q is not None:
             blend(self.target_q, self.q, self.options.tau)
         return {
-            "train/residual_per_second": residual.abs() / (seen.lengths.span * self.dt),
+            "train/residual_per_second": residual.abs() / (seen.lengths.span * seen.dt),
             "train/value": q.detach(),
         }
 

@@ -150,8 +150,12 @@ def make_loop(
     runner = VectorRunner(environments, agent, seed)
     numbers = before.replay.generator if before else generator(seeds["replay"])
     replay: TransitionReplay | SequenceReplay
-    if single:
-        replay = TransitionReplay(o.replay_capacity, numbers)
+    if before and isinstance(before.replay, TransitionReplay):
+        replay = before.replay  # its steps keep their own dt
+        replay.dt = environments.dt
+    elif single:
+        dt = environments.dt if config["dt_schedule"] else None
+        replay = TransitionReplay(o.replay_capacity, numbers, dt)
     else:
         schedule = replace(schedule, store_every_steps=1)  # windows have no gaps
         priority = o.priority_exponent, o.importance_exponent

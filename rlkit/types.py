@@ -54,6 +54,8 @@ class Windows(NamedTuple):
     """(T + 1, B) true where an observation begins an episode; None: nowhere after the first"""
     weight_B: Tensor | None = None
     """importance of each window, if they were not drawn uniformly"""
+    dt_B: Tensor | None = None
+    """seconds per step, if they are not all of the agent's dt"""
 
 
 class Transition(NamedTuple):

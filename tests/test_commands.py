@@ -141,10 +141,6 @@ MISTAKES = {
     "env=gym env.id=MountainCar-v0 dt=0.5": "dt",
     "preset=papr": "did you mean 'paper'",
     "memory=grv": "did you mean 'gru'",
-    "memory=gru agent.window_seconds=0.52": "agent.window_seconds is 0.52, but must be a whole"
-    " number of steps of dt=0.05 s (nearest: 0.5, 0.55)",
-    "memory=gru agent.burn_in_seconds=0.01": "agent.burn_in_seconds is 0.01, but must be a whole"
-    " number of steps of dt=0.05 s",
     "memory=gru agent.window_seconds=0.5 agent.td_span_seconds=0.6": "agent.td_span_seconds is"
     " 0.6, 12 steps, but must fit into the 10 steps of agent.window_seconds=0.5",
     "memory=gru agent.window_seconds=5 agent.replay_capacity=9999": "agent.replay_capacity is"
@@ -190,7 +186,7 @@ MISTAKES_OF_DT_SCHEDULE = {
     "dt_schedule=[0.05,0.01] sim_seconds=0.15": "dt_schedule gives each of its 2 stages 0.075 s,"
     " but agent dau learns every 0.1 s at dt=0.05",
     "agent=ppo dt_schedule=[0.05,0.01] env_steps=100": "agent ppo learns every 6.4 s at dt=0.05",
-    "memory=gru agent.window_seconds=0.1 agent.td_span_seconds=0.2 dt=0.01": "agent.td_span_seconds is 0.2, 20 steps, but must fit into the 10 steps",
+    "memory=gru agent.window_seconds=0.5 agent.carry_seconds=1e6": "agent.carry_seconds is 1e+06,",
     "memory=gru preset=memory dt=0.05 sim_seconds=0.4": "the run has 8 vector steps at dt=0.05 s,"
     " but agent dau learns from windows of 10: give a longer budget",
     "memory=gru memory.timescale.seconds=[0.02,5] dt_schedule=[0.05,0.01]": "below one step of"

@@ -19,12 +19,13 @@ class TransitionReplay:
     Args:
         capacity: transitions over all environments.
         generator: source of the sampled indices.
+        dt: of what is stored now, seconds; None: the same for all, and not stored.
     """
 
     prioritized = False
 
-    def __init__(self, capacity: int, generator: torch.Generator):
-        self.capacity = capacity
+    def __init__(self, capacity: int, generator: torch.Generator, dt: float | None = None):
+        self.capacity, self.dt = capacity, dt
         self.generator = generator
         self.size = self.cursor = 0
         self.fields: dict[str, Tensor] = {}
@@ -39,6 +40,8 @@ class TransitionReplay:
             "terminated": step.terminated_B,
         }
         B = step.obs_BO.shape[0]
+        if self.dt is not None:
+            rows["dt"] = torch.full((B,), self.dt)
         if self.capacity < B:
             raise ConfigError(f"a replay of {self.capacity} steps cannot hold one of {B} copies")
         if not self.fields:  # pages are only touched when written
@@ -71,6 +74,7 @@ class TransitionReplay:
             reward_TB=f["reward"][index].unsqueeze(0),
             terminated_TB=f["terminated"][index].unsqueeze(0),
             state=(),
+            dt_B=f["dt"][index] if "dt" in f else None,
         )
 
     def reprioritize(self, residual_Tn: Tensor) -> None:

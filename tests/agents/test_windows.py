@@ -71,6 +71,34 @@ def test_one_step_windows_are_transitions_to_the_last_bit(name, discrete):
 
 
 @each_agent
+def test_steps_of_another_dt_keep_their_own(name, discrete):
+    """An update on steps of dt' is that of an agent at dt', with equal weights; rows do not mix."""
+    given, other = spaces(discrete), spaces(discrete)._replace(dt=DT / 5)
+    agent, finer = make_agent(name, given), make_agent(name, other)
+    finer.load_state_dict(agent.state_dict())
+    batch = windows(given, seed=3)
+    B = batch.obs_TBO.shape[1]
+    agent.update(batch._replace(dt_B=torch.full((B,), DT / 5)))
+    finer.update(batch)
+    for a, b in zip(agent.optimizers.values(), finer.optimizers.values(), strict=True):
+        torch.testing.assert_close(a.vector.grad, b.vector.grad)
+    half = torch.arange(B) < B // 2
+    mixed, coarse, fine = (make_agent(name, g) for g in (given, given, other))
+    mixed.update(batch._replace(dt_B=torch.where(half, DT, DT / 5)))
+    coarse.update(_rows(batch, half))
+    fine.update(_rows(batch, ~half))
+    for key, o in mixed.optimizers.items():
+        parts = [x.optimizers[key].vector.grad for x in (coarse, fine)]
+        want = (parts[0] * half.sum() + parts[1] * (~half).sum()) / B
+        torch.testing.assert_close(o.vector.grad, want, rtol=1e-4, atol=1e-6)
+
+
+def _rows(batch: Windows, which: torch.Tensor) -> Windows:
+    names = ("obs_TBO", "action_TBA", "reward_TB", "terminated_TB")
+    return batch._replace(**{n: getattr(batch, n)[:, which] for n in names})
+
+
+@each_agent
 def test_both_replays_hold_the_same_transitions(name, discrete):
     """Everything but the newest step, whose next observation is stored with the next."""
     given = spaces(discrete)

@@ -78,8 +78,8 @@ def test_no_update_due_gives_no_metrics():
 
 
 def test_nothing_is_learnt_before_something_is_stored():
-    """Steps stored more rarely than learnt from leave the replay empty; the updates are made up."""
+    """Steps stored more rarely than learnt from leave the replay empty; nothing is made up for."""
     looping, scribe = loop(BlockSchedule(block_steps=2, updates_per_step=1, store_every_steps=5))
-    for updates in (0, 0, 6, 8):
+    for updates in (0, 0, 2, 4):
         looping.block()
         assert looping.updates == scribe.log.count("batch5") == updates
