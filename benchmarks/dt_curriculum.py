@@ -8,7 +8,7 @@ greedy policy plays the fixed 64 starts at dt = 0.002. Wall time is that of trai
 and start taken out; one run after the other, a process of one thread each.
 
 One row per evaluation goes to results/dt_curriculum.csv; runs that are in it are not made again.
-The report is results/dt_curriculum.md and docs/figures/dt_curriculum.png.
+The report is results/dt_curriculum.md and .png.
 """
 
 import argparse
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 CSV = ROOT / "benchmarks" / "results" / "dt_curriculum.csv"
 TABLE = CSV.with_suffix(".md")
-FIGURE = ROOT / "docs" / "figures" / "dt_curriculum.png"
+FIGURE = CSV.with_suffix(".png")
 FINE, ENOUGH, EVALUATIONS_PER_SECOND = 0.002, -8.0, 1
 ARMS = {
     "0.002": "dt=0.002",

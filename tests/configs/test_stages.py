@@ -86,8 +86,10 @@ def test_the_agent_goes_on_and_the_world_begins_anew(agent, memory):
     for name, optimizer in old.optimizers.items():
         assert optimizer.optimizer.square.any()
         assert torch.equal(optimizer.optimizer.square, new.optimizers[name].optimizer.square)
-    assert before.loop.replay.size > 0
-    assert after.loop.replay.size == after.loop.updates == after.loop.vector_steps == 0
+    kept = before.loop.replay.size
+    assert kept > 0
+    assert after.loop.replay.size == (kept if memory == "none" else 0)
+    assert after.loop.updates == after.loop.vector_steps == 0
     assert after.loop.replay.generator is before.loop.replay.generator
     runner = after.loop.runner
     assert runner.start_B.all()
@@ -95,6 +97,9 @@ def test_the_agent_goes_on_and_the_world_begins_anew(agent, memory):
     ends = [runner.step() for _ in range(251)][-1]  # of 1000: a quarter of the copies' clocks
     assert ends.start_B.sum() == 1
     assert after.loop.block() is not None
+    if memory == "none":  # single steps keep the dt that they took
+        dt_B = after.loop.replay.sample(500).dt_B
+        assert sorted(set(dt_B.tolist())) == pytest.approx([0.01, 0.05])
 
 
 def test_step_sizes_are_those_of_the_new_dt():
