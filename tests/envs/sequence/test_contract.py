@@ -187,5 +187,9 @@ def test_a_length_is_asked_of_streams_alone():
     for T in (None, 0):
         with pytest.raises(ConfigError, match=f"T is {T}, but of a stream"):
             make_task("anbn").sample(rng, T, 2)
+    task = make_task("anbn")
+    task.begin([0])
+    with pytest.raises(ConfigError, match="T is 0, but of a stream"):
+        task.read(0)
     with pytest.raises(ConfigError, match="T is 9, but the sequences have 200 steps"):
         make_task("adding").sample(rng, 9, 2)
