@@ -33,6 +33,7 @@ def check_config(config: dict[str, Any]) -> None:
     copy = trial(config)
     _check_time(config, copy)
     _check_agent(config, copy)
+    _check_traces(config)
     options = dict(config["memory"])
     carries = carries_of(config["agent"].get("carry_seconds", 0.0), copy.dt)
     memory.check_memory(options.pop("name"), options, copy.dt * carries)
@@ -124,6 +125,23 @@ def _check_time(config: Mapping[str, Any], copy: Any) -> None:
         )
 
 
+def _check_traces(config: Mapping[str, Any]) -> None:
+    """That an agent that learns by traces alone has a memory with traces."""
+    agent, options = config["agent"]["name"], config["memory"]
+    try:
+        needed = class_attribute(agents.AGENTS.target(agent), "needs_traces")
+    except AttributeError:
+        return
+    allowed = memory.memories_with_traces()
+    around = [k for k in ("layers", "pre", "post") if options.get(k) not in (None, 1, [])]
+    if needed and (options["name"] not in allowed or around):
+        given = options["name"] + "".join(f" with {k}={options[k]}" for k in around)
+        raise ConfigError(
+            f"agent {agent} learns by real-time traces, but memory {given} has none (memories that"
+            f" have, with one layer and no pre or post: {', '.join(allowed)})"
+        )
+
+
 def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
     """That agent and environment fit together."""
     options, env = config["agent"], config["env"]["name"]
@@ -157,10 +175,10 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         lengths = WindowLengths.of(SimpleNamespace(**options), copy.dt, remembers)
         single = lengths.single(remembers, options["priority_exponent"])
         lengths.check_capacity(options["replay_capacity"], config["num_envs"], single)
-    if "chunk_steps" in options:
+    if "rollout_steps" in options:
         chunk_length(
             options["rollout_steps"],
-            options["chunk_steps"],
+            options.get("chunk_steps", 1),
             config["num_envs"],
             options["minibatches"],
         )

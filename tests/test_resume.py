@@ -46,6 +46,12 @@ PPO_CASES = {
     for memory in ("gru", "lstm", "gatel0rd", "rtu")
     for task in PPO_TASKS
 }
+TRACED = "env=cartpole wrappers.velocity_mask=true env.time_limit_seconds=0.5 log_every_seconds=0.4"
+PPO_CASES |= {
+    "ppo_online-rtu": f"agent=ppo_online memory=rtu {TRACED}",
+    "ppo_online-leaky": f"agent=ppo_online memory=leaky agent.shared_memory=false"
+    f" agent.refresh=never {TRACED}",
+}
 SMALL = (
     "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
     " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"

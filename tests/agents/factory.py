@@ -97,6 +97,12 @@ def spaces(discrete: bool = False, **changes) -> Spaces:
     return Spaces((3,), 4 if discrete else 2, discrete, 0.05, 5)._replace(**changes)
 
 
+def camel(name: str) -> str:
+    """The class of an agent: acronyms are upper case, words of a longer name capitalised."""
+    first, *words = name.split("_")
+    return first.upper() + "".join(w.capitalize() for w in words)
+
+
 def make_agent(
     name: str,
     given: Spaces,
@@ -108,12 +114,12 @@ def make_agent(
     **changes,
 ) -> Agent:
     module = importlib.import_module(f"agents.{name}")
-    declaration = getattr(module, f"{name.upper()}Options")
+    declaration = getattr(module, f"{camel(name)}Options")
     fields = [f.name for f in dataclasses.fields(declaration)]
     options = declaration(**{f: {**preset, **changes}[f] for f in fields})
     torch.manual_seed(seed)
     parts = Parts(given, memory, optimizer, normalize, generator(seed + 100))
-    return getattr(module, name.upper())(options, parts)
+    return getattr(module, camel(name))(options, parts)
 
 
 def make_ppo(given: Spaces, memory="none", memory_options=None, seed: int = 0, **changes) -> Agent:
@@ -124,6 +130,17 @@ def make_ppo(given: Spaces, memory="none", memory_options=None, seed: int = 0, *
 
     changes = {"optimizer": ADAM} | changes
     return make_agent("ppo", given, seed, preset=PPO, memory=build, **changes)
+
+
+def make_ppo_online(given: Spaces, memory="rtu", memory_options=None, seed=0, **changes) -> Agent:
+    """RT2-PPO on the observation itself, with a small memory and Adam."""
+
+    def build(input_size: int):
+        return make_memory(memory, input_size, **(memory_options or {"hidden_size": 6}))
+
+    preset = PPO | {"refresh": "epoch", "encoder_sizes": ()}
+    changes = {"optimizer": ADAM} | changes
+    return make_agent("ppo_online", given, seed, preset=preset, memory=build, **changes)
 
 
 def small_ppo(discrete: bool, memory: str = "gru", B: int = 6, **changes) -> tuple[Agent, Spaces]:
