@@ -95,7 +95,7 @@ class Agent(nn.Module):
     """
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
-    loop: ClassVar[Literal["off_policy", "on_policy"]] = "off_policy"
+    loop: ClassVar[Literal["off_policy", "on_policy", "online"]] = "off_policy"
     needs_traces: ClassVar[bool] = False
     options: Any
     schedule: BlockSchedule

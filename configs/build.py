@@ -10,6 +10,7 @@ from agents import AGENTS
 from agents.base import Agent, Parts
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
+from rlkit.loops.online import OnlineLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
 from rlkit.observations import ObsPart, parts_of
@@ -101,6 +102,9 @@ def make_loop(
         runner = VectorRunner(environments, agent, seeds["environments"], staggered=False)
         total = config["resolved"]["total_vector_steps"]
         return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total)  # type: ignore[arg-type]
+    if agent.loop == "online":
+        runner = VectorRunner(environments, agent, seeds["environments"])
+        return OnlineLoop(runner, agent, agent.schedule.block_steps)  # type: ignore[arg-type]
     o, lengths, schedule = agent.options, agent.lengths, agent.schedule
     single = lengths.single(bool(agent.initial_state(1)), o.priority_exponent)
     lengths.check_capacity(o.replay_capacity, environments.num_envs, single)

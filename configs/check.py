@@ -125,13 +125,18 @@ def _check_time(config: Mapping[str, Any], copy: Any) -> None:
         )
 
 
+def _declared(agent: str, attribute: str, default: Any) -> Any:
+    """What an agent's class says of itself, without importing it."""
+    try:
+        return class_attribute(agents.AGENTS.target(agent), attribute)
+    except AttributeError:
+        return default
+
+
 def _check_traces(config: Mapping[str, Any]) -> None:
     """That an agent that learns by traces alone has a memory with traces."""
     agent, options = config["agent"]["name"], config["memory"]
-    try:
-        needed = class_attribute(agents.AGENTS.target(agent), "needs_traces")
-    except AttributeError:
-        return
+    needed = _declared(agent, "needs_traces", False)
     allowed = memory.memories_with_traces()
     around = [k for k in ("layers", "pre", "post") if options.get(k) not in (None, 1, [])]
     if needed and (options["name"] not in allowed or around):
@@ -160,7 +165,8 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
     check_encoder(options["encoder"], parts)
-    if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
+    loop = _declared(options["name"], "loop", "off_policy")
+    if not config["evaluation"]["deterministic"] and loop == "off_policy":
         raise ConfigError(
             f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
             " process that belongs to training (allowed: true)"

@@ -62,11 +62,19 @@ SMALL_PPO = (
     " evaluation.episodes=2 checkpoint.count=4 memory.hidden_size=8"
 )
 """Twelve blocks, as in the runs of the other agents."""
-EVERY = CASES | MEMORY_CASES | PPO_CASES
+ONLINE_CASES = {
+    f"actor_critic_online-{n}": f"agent=actor_critic_online num_envs={n} memory=rtu {TRACED}"
+    for n in (1, 3)
+}
+SMALL_ONLINE = (
+    "preset=smoke sim_seconds=3.84 evaluation.count=3 evaluation.episodes=2 checkpoint.count=4"
+    " memory.hidden_size=8"
+)
+EVERY = CASES | MEMORY_CASES | PPO_CASES | ONLINE_CASES
 
 
 def config_of(words, tmp_path):
-    small = SMALL_PPO if "agent=ppo" in words else SMALL
+    small = SMALL_PPO if "agent=ppo" in words else SMALL_ONLINE if "_online" in words else SMALL
     return compose_train([*small.split(), *words.split(), f"outputs={tmp_path}"])
 
 

@@ -53,10 +53,11 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
 CONTINUOUS = {*BODIES, "bipedal_walker", "mountain_car_continuous", "pendulum"}
 ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
 SMALL = {
+    "actor_critic_online": ["num_envs=2"],
     "ppo": [*ON_POLICY, "num_envs=4", "memory=gru"],
     "ppo_online": [*ON_POLICY, "num_envs=4"],
 }
-AGENTS_BY_TRACES = ["ppo_online"]
+AGENTS_BY_TRACES = ["actor_critic_online", "ppo_online"]
 OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
 
 
@@ -100,10 +101,12 @@ def test_every_memory_is_trained_by_ppo(name):
 
 
 @pytest.mark.parametrize("name", memory.memories_with_traces())
-def test_every_memory_with_traces_is_trained_by_ppo_online(name):
-    words = ["agent=ppo_online", "env=cartpole", *ON_POLICY, "num_envs=4", f"memory={name}"]
+@pytest.mark.parametrize(("agent", "updates"), [("ppo_online", 2), ("actor_critic_online", 16)])
+def test_every_memory_with_traces_is_trained_by_agents_that_learn_by_them(agent, updates, name):
+    words = [f"agent={agent}", "env=cartpole", *SMALL[agent], f"memory={name}"]
+    words += ["memory.hidden_size=8"]
     loop = one_block(compose_train(words))
-    assert loop.updates == 2
+    assert loop.updates == updates
     assert type(loop.agent.memory.memory) is memory.MEMORIES.load(name)
 
 
