@@ -5,9 +5,11 @@ from rlkit.registry import Registry
 AGENTS = Registry(
     "agent",
     {
+        "actor_critic_online": "agents.actor_critic_online:ActorCriticOnline",
         "dau": "agents.dau:DAU",
         "ddpg": "agents.ddpg:DDPG",
         "dqn": "agents.dqn:DQN",
         "ppo": "agents.ppo:PPO",
+        "ppo_online": "agents.ppo_online:PPOOnline",
     },
 )

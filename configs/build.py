@@ -10,6 +10,7 @@ from agents.base import Agent, Parts
 from configs.stages import resolved, stages_of, steps_of
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
+from rlkit.loops.online import OnlineLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
 from rlkit.observations import ObsPart, parts_of
@@ -144,6 +145,9 @@ def make_loop(
         total = config["resolved"]["total_vector_steps"] / stage.ticks
         over = stage.start / stage.ticks
         return OnPolicyLoop(runner, agent, agent.schedule.block_steps, total, over)  # type: ignore[arg-type]
+    if agent.loop == "online":
+        runner = VectorRunner(environments, agent, seed)
+        return OnlineLoop(runner, agent, agent.schedule.block_steps)  # type: ignore[arg-type]
     o, lengths = agent.options, agent.lengths
     schedule = replace(agent.schedule, credit=stage.credit)
     single = lengths.single(bool(agent.initial_state(1)), o.priority_exponent)

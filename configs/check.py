@@ -61,6 +61,7 @@ def _check_at_dt(config: Mapping[str, Any]) -> None:
     copy = trial(config)
     _check_time(config, copy)
     _check_agent(config, copy)
+    _check_traces(config)
     options = dict(config["memory"])
     carries = carries_of(config["agent"].get("carry_seconds", 0.0), copy.dt)
     memory.check_memory(options.pop("name"), options, copy.dt * carries)
@@ -181,6 +182,28 @@ def _check_time(config: Mapping[str, Any], copy: Any) -> None:
         )
 
 
+def _declared(agent: str, attribute: str, default: Any) -> Any:
+    """What an agent's class says of itself, without importing it."""
+    try:
+        return class_attribute(agents.AGENTS.target(agent), attribute)
+    except AttributeError:
+        return default
+
+
+def _check_traces(config: Mapping[str, Any]) -> None:
+    """That an agent that learns by traces alone has a memory with traces."""
+    agent, options = config["agent"]["name"], config["memory"]
+    needed = _declared(agent, "needs_traces", False)
+    allowed = memory.memories_with_traces()
+    around = [k for k in ("layers", "pre", "post") if options.get(k) not in (None, 1, [])]
+    if needed and (options["name"] not in allowed or around):
+        given = options["name"] + "".join(f" with {k}={options[k]}" for k in around)
+        raise ConfigError(
+            f"agent {agent} learns by real-time traces, but memory {given} has none (memories that"
+            f" have, with one layer and no pre or post: {', '.join(allowed)})"
+        )
+
+
 def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
     """That agent and environment fit together."""
     options, env = config["agent"], config["env"]["name"]
@@ -194,7 +217,8 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
     check_encoder(options["encoder"], parts)
-    if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
+    loop = _declared(options["name"], "loop", "off_policy")
+    if not config["evaluation"]["deterministic"] and loop == "off_policy":
         raise ConfigError(
             f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
             " process that belongs to training (allowed: true)"
@@ -209,10 +233,10 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         lengths = WindowLengths.of(SimpleNamespace(**options), copy.dt, remembers)
         single = lengths.single(remembers, options["priority_exponent"])
         lengths.check_capacity(options["replay_capacity"], config["num_envs"], single)
-    if "chunk_steps" in options:
+    if "rollout_steps" in options:
         chunk_length(
             options["rollout_steps"],
-            options["chunk_steps"],
+            options.get("chunk_steps", 1),
             config["num_envs"],
             options["minibatches"],
         )

@@ -112,4 +112,6 @@ def _block_schedule(agent: Mapping[str, Any], dt: float) -> BlockSchedule:
         return BlockSchedule.of_rollouts(
             agent["rollout_steps"], agent["epochs"], agent["minibatches"]
         )
+    if "updates_per_second" not in agent:
+        return BlockSchedule.online()
     return BlockSchedule.of(SimpleNamespace(**agent), dt)

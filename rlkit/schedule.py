@@ -41,6 +41,11 @@ class BlockSchedule:
     store_every_steps: int
     credit: float = 0.0
 
+    @classmethod
+    def online(cls) -> "BlockSchedule":
+        """An update after every vector step; blocks only say how often the clock is looked at."""
+        return cls(16, 1.0, store_every_steps=1)
+
     def updates_due(self, vector_steps: int) -> int:
         """Updates that should have been made after so many vector steps."""
         return int(self.credit + vector_steps * self.updates_per_step + 1e-9)

@@ -47,6 +47,12 @@ PPO_CASES = {
     for memory in ("gru", "lstm", "gatel0rd", "rtu")
     for task in PPO_TASKS
 }
+TRACED = "env=cartpole wrappers.velocity_mask=true env.time_limit_seconds=0.5 log_every_seconds=0.4"
+PPO_CASES |= {
+    "ppo_online-rtu": f"agent=ppo_online memory=rtu {TRACED}",
+    "ppo_online-leaky": f"agent=ppo_online memory=leaky agent.shared_memory=false"
+    f" agent.refresh=never {TRACED}",
+}
 SMALL = (
     "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
     " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"
@@ -69,11 +75,19 @@ SCHEDULE_CASES = {
     "ppo-dt-lstm": "agent=ppo env=cartpole dt_schedule=[0.02,0.01] memory=lstm"
     " agent.lr_final_ratio=0 env.time_limit_seconds=0.5 log_every_seconds=0.2",
 }
-EVERY = CASES | MEMORY_CASES | PPO_CASES | SCHEDULE_CASES
+ONLINE_CASES = {
+    f"actor_critic_online-{n}": f"agent=actor_critic_online num_envs={n} memory=rtu {TRACED}"
+    for n in (1, 3)
+}
+SMALL_ONLINE = (
+    "preset=smoke sim_seconds=3.84 evaluation.count=3 evaluation.episodes=2 checkpoint.count=4"
+    " memory.hidden_size=8"
+)
+EVERY = CASES | MEMORY_CASES | PPO_CASES | SCHEDULE_CASES | ONLINE_CASES
 
 
 def config_of(words, tmp_path):
-    small = SMALL_PPO if "agent=ppo" in words else SMALL
+    small = SMALL_PPO if "agent=ppo" in words else SMALL_ONLINE if "_online" in words else SMALL
     return compose_train([*small.split(), *words.split(), f"outputs={tmp_path}"])
 
 

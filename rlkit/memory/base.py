@@ -137,6 +137,10 @@ class Memory(nn.Module):
         step: Step = super().__call__(x_TBI, state, start_TB)
         return step._replace(state=tuple(s.clone() for s in step.state))  # no views of y
 
+    def linear_form(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """λ (H,), γ (H,) and W (H, I) of h' = λ ⊙ h + γ ⊙ (W x), where that is the recurrence."""
+        return None
+
     def initial_traces(self, B: int) -> tuple[Tensor, ...]:
         """Sensitivities of the state to every parameter, zero before the first input.
 

@@ -73,6 +73,10 @@ class LRU(Memory):
         gamma = self.gamma_log.exp()[:, None]
         return pairs.complex_linear(x, gamma * self.B_re, gamma * self.B_im)
 
+    def linear_form(self) -> tuple[Tensor, Tensor, Tensor]:
+        lam = pairs.eigenvalues(self.nu_log, self.theta_log)
+        return lam, self.gamma_log.exp(), torch.complex(self.B_re, self.B_im)
+
     def read(self, h: Tensor, x: Tensor) -> Tensor:
         """Y from the complex state and the input."""
         y = pairs.real_part(h, self.C_re, self.C_im)
@@ -99,13 +103,7 @@ class LRU(Memory):
     def trace_step(
         self, x_BI: Tensor, state: State, traces: tuple[Tensor, ...]
     ) -> tuple[Step, tuple[Tensor, ...]]:
-        h, E = complex_trace_step(
-            traces[0],
-            torch.complex(*state).detach(),
-            pairs.eigenvalues(self.nu_log, self.theta_log),
-            self.gamma_log.exp(),
-            torch.complex(self.B_re, self.B_im),
-            x_BI,
-        )
+        form = self.linear_form()
+        h, E = complex_trace_step(traces[0], torch.complex(*state).detach(), *form, x_BI)
         last = h.detach()
         return Step(self.read(h, x_BI), (last.real, last.imag)), (E,)

@@ -71,6 +71,9 @@ class RTU(Memory):
         gamma = torch.sqrt(-torch.expm1(-2 * self.nu_log.exp()))
         return pairs.eigenvalues(self.nu_log, self.theta_log), gamma
 
+    def linear_form(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        return (*self.coefficients(), torch.complex(self.W1, self.W2).T) if self.linear else None
+
     def step(self, x_BI: Tensor, state: State) -> Step:
         lam, gamma = self.coefficients()
         a = lam * torch.complex(*state) + gamma * torch.complex(x_BI @ self.W1, x_BI @ self.W2)
@@ -99,11 +102,10 @@ class RTU(Memory):
     def trace_step(
         self, x_BI: Tensor, state: State, traces: tuple[Tensor, ...]
     ) -> tuple[Step, tuple[Tensor, ...]]:
-        lam, gamma = self.coefficients()
-        if self.linear:
-            h, W = torch.complex(*state).detach(), torch.complex(self.W1, self.W2).T
-            h, E = complex_trace_step(traces[0], h, lam, gamma, W, x_BI)
+        if (form := self.linear_form()) is not None:
+            h, E = complex_trace_step(traces[0], torch.complex(*state).detach(), *form, x_BI)
             return Step(self.read(h), (h.detach().real, h.detach().imag)), (E,)
+        lam, gamma = self.coefficients()
         c, M, gamma = torch.stack(state, 1).detach(), pairs.rotation(lam.detach()), gamma.detach()
         p = gamma * torch.stack((x_BI @ self.W1.detach(), x_BI @ self.W2.detach()), 1)
         with torch.no_grad():

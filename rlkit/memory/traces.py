@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from rlkit.memory.pairs import Activation, activate, complex_linear, slope, turn
+from rlkit.memory.scan import scan
+from rlkit.types import State
 
 
 def complex_trace_step(
@@ -38,6 +40,27 @@ def complex_trace_step(
     by_parameters = torch.einsum("bph,ph->bh", E_new, P - P.detach())
     by_input = gamma * complex_linear(x_BI - x_BI.detach(), W.real, W.imag)
     return h + by_parameters + by_input, torch.view_as_real(E_new)
+
+
+def complex_trace_scan(
+    state: State, form: tuple[Tensor, Tensor, Tensor], x_TBI: Tensor, start_TB: Tensor
+) -> State:
+    """All states of that recurrence and their traces, as one scan; without gradient.
+
+    Args:
+        state: real and imaginary part of h, and E, before the first input.
+        form: λ, γ and W.
+        x_TBI: inputs.
+        start_TB: true where h and E restart from zero.
+    """
+    (re, im, E), (lam, gamma, W) = state, form
+    h_BH, rows = torch.complex(re, im), E.shape[1]
+    u = complex_linear(x_TBI, W.real, W.imag)
+    h = scan(lam, gamma * u, h_BH, start_TB)
+    before = torch.cat((h_BH[None], h[:-1])).masked_fill(start_TB[:, :, None], 0)
+    S = torch.cat((before[:, :, None], u[:, :, None], gamma * x_TBI[..., None]), 2)
+    E_TB = scan(lam.expand(rows, -1), S, torch.view_as_complex(E), start_TB)
+    return h.real, h.imag, torch.view_as_real(E_TB)
 
 
 def sides(first: Tensor, second: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import nn
 
 
@@ -28,3 +29,29 @@ def tanh_head(
     """Tanh layers and a linear one whose initial weights have this gain."""
     last = orthogonal([input_size, *sizes][-1], output_size, gain)
     return nn.Sequential(*tanh_layers(input_size, sizes), last)
+
+
+def sparse(inputs: int, outputs: int, zeros: float) -> nn.Linear:
+    """Uniform weights within 1/√inputs, a share of each unit's set to zero, bias zero.
+
+    What streaming learners start from (Elsayed, Vasan & Mahmood, 2024): few units share an input,
+    so that what one step teaches disturbs little else.
+    """
+    layer = nn.Linear(inputs, outputs)
+    bound = inputs**-0.5
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        for row in layer.weight:
+            row[torch.randperm(inputs)[: int(zeros * inputs)]] = 0
+    return layer
+
+
+def sparse_head(
+    input_size: int, sizes: Sequence[int], output_size: int, zeros: float
+) -> nn.Sequential:
+    """Sparse layers; all but the last are normalised (without weights) and leakily rectified."""
+    layers: list[nn.Module] = []
+    for i, o in pairwise([input_size, *sizes]):
+        layers += [sparse(i, o, zeros), nn.LayerNorm(o, elementwise_affine=False), nn.LeakyReLU()]
+    return nn.Sequential(*layers, sparse([input_size, *sizes][-1], output_size, zeros))

@@ -5,6 +5,7 @@ import importlib
 
 import torch
 
+from agents import AGENTS
 from agents.base import Agent, Parts
 from rlkit.memory import make_memory
 from rlkit.memory.none import NoMemory
@@ -107,13 +108,14 @@ def make_agent(
     optimizer=RMSPROP,
     **changes,
 ) -> Agent:
-    module = importlib.import_module(f"agents.{name}")
-    declaration = getattr(module, f"{name.upper()}Options")
+    cls = AGENTS.load(name)
+    declaration = getattr(importlib.import_module(cls.__module__), f"{cls.__name__}Options")
     fields = [f.name for f in dataclasses.fields(declaration)]
     options = declaration(**{f: {**preset, **changes}[f] for f in fields})
     torch.manual_seed(seed)
     parts = Parts(given, memory, optimizer, normalize, generator(seed + 100))
-    return getattr(module, name.upper())(options, parts)
+    agent: Agent = cls(options, parts)
+    return agent
 
 
 def make_ppo(given: Spaces, memory="none", memory_options=None, seed: int = 0, **changes) -> Agent:
@@ -124,6 +126,43 @@ def make_ppo(given: Spaces, memory="none", memory_options=None, seed: int = 0, *
 
     changes = {"optimizer": ADAM} | changes
     return make_agent("ppo", given, seed, preset=PPO, memory=build, **changes)
+
+
+def make_ppo_online(given: Spaces, memory="rtu", memory_options=None, seed=0, **changes) -> Agent:
+    """RT2-PPO on the observation itself, with a small memory and Adam."""
+
+    def build(input_size: int):
+        return make_memory(memory, input_size, **(memory_options or {"hidden_size": 6}))
+
+    preset = PPO | {"refresh": "epoch", "encoder_sizes": ()}
+    changes = {"optimizer": ADAM} | changes
+    return make_agent("ppo_online", given, seed, preset=preset, memory=build, **changes)
+
+
+AC = {
+    "encoder": "auto",
+    "encoder_sizes": (),
+    "head_sizes": (16,),
+    "sparsity": 0.5,
+    "gamma": 0.9,
+    "trace_lambda": 0.8,
+    "entropy_coefficient": 0.01,
+    "normalize_rewards": True,
+    "lr": 1.0,
+    "policy_kappa": 3.0,
+    "value_kappa": 2.0,
+    "initial_std": 0.6,
+}
+
+
+def make_ac(given: Spaces, memory="rtu", memory_options=None, seed=0, **changes) -> Agent:
+    """The online actor-critic with a small memory."""
+
+    def build(input_size: int):
+        return make_memory(memory, input_size, **(memory_options or {"hidden_size": 6}))
+
+    changes = {"optimizer": {"name": "sgd"}} | changes
+    return make_agent("actor_critic_online", given, seed, preset=AC, memory=build, **changes)
 
 
 def small_ppo(discrete: bool, memory: str = "gru", B: int = 6, **changes) -> tuple[Agent, Spaces]:

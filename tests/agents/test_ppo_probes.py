@@ -33,7 +33,7 @@ class HalfSteps(Constant):
     dt = Constant.stock_dt / 2
 
 
-def learn(probe: Probe, blocks: int, seed: int = 0, memory: str = "none", **changes):
+def learn(probe: Probe, blocks: int, seed: int = 0, memory: str = "none", make=make_ppo, **changes):
     """The agent after so many rollouts and their updates; its steps shrink to nothing."""
     actions = probe.num_actions if probe.discrete else 1
     given = Spaces(
@@ -45,7 +45,7 @@ def learn(probe: Probe, blocks: int, seed: int = 0, memory: str = "none", **chan
         stock_dt=probe.stock_dt,
     )
     options = {"hidden_size": 16} if memory != "none" else {}
-    agent = make_ppo(given, memory, options, seed, lr_final_ratio=0.0, **changes)
+    agent = make(given, memory, options, seed, lr_final_ratio=0.0, **changes)
     T = agent.options.rollout_steps
     runner = VectorRunner(probe, agent, seed + 2, staggered=False)
     loop = OnPolicyLoop(runner, agent, T, total_vector_steps=blocks * T)

@@ -52,7 +52,12 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
 
 CONTINUOUS = {*BODIES, "bipedal_walker", "mountain_car_continuous", "pendulum"}
 ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
-SMALL = {"ppo": [*ON_POLICY, "num_envs=4", "memory=gru"]}
+SMALL = {
+    "actor_critic_online": ["num_envs=2"],
+    "ppo": [*ON_POLICY, "num_envs=4", "memory=gru"],
+    "ppo_online": [*ON_POLICY, "num_envs=4"],
+}
+AGENTS_BY_TRACES = ["actor_critic_online", "ppo_online"]
 OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
 
 
@@ -96,10 +101,29 @@ def test_every_memory_is_trained_by_ppo(name):
     assert type(loop.agent.memory) is memory.MEMORIES.load(name)
 
 
+@pytest.mark.parametrize("name", memory.memories_with_traces())
+@pytest.mark.parametrize(("agent", "updates"), [("ppo_online", 2), ("actor_critic_online", 16)])
+def test_every_memory_with_traces_is_trained_by_agents_that_learn_by_them(agent, updates, name):
+    words = [f"agent={agent}", "env=cartpole", *SMALL[agent], f"memory={name}"]
+    words += ["memory.hidden_size=8"]
+    loop = one_block(compose_train(words))
+    assert loop.updates == updates
+    assert type(loop.agent.memory.memory) is memory.MEMORIES.load(name)
+
+
+@pytest.mark.parametrize("agent", AGENTS_BY_TRACES)
+@pytest.mark.parametrize("words", ["memory=gru", "memory=rtu memory.layers=2", "memory.post=[4]"])
+def test_a_memory_without_traces_is_refused_by_agents_that_learn_by_them(agent, words):
+    with pytest.raises(ConfigError, match=r"has none \(memories that have") as error:
+        compose_train([f"agent={agent}", "env=cartpole", *words.split()])
+    assert all(name in str(error.value) for name in memory.memories_with_traces())
+
+
 @pytest.mark.parametrize("agent", agents.AGENTS.names())
 def test_presets(agent):
     assert {"fast", "smoke"} <= set(choices(f"preset/{agent}"))
     start = [f"agent={agent}", f"env={'pendulum_two_torque' if agent == 'dqn' else 'pendulum'}"]
+    start += ["memory=rtu"] if agent in AGENTS_BY_TRACES else []
     plain, fast = compose_train(start), compose_train([*start, "preset=fast"])
     assert fast == plain
     assert plain["preset"] == "fast"

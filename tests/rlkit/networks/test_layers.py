@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlkit.networks.layers import orthogonal, tanh_head, tanh_layers
+from rlkit.networks.layers import orthogonal, sparse, sparse_head, tanh_head, tanh_layers
 
 
 @pytest.mark.parametrize("gain", [0.01, 1.0, 2**0.5])
@@ -48,3 +48,20 @@ def test_the_gain_of_a_head_is_that_of_its_last_layer(sizes):
     x = torch.randn(7, 5)
     assert head(x).abs().max() < 0.1
     assert all(p.requires_grad for p in head.parameters())
+
+
+@pytest.mark.parametrize(("zeros", "kept"), [(0.9, 2), (0.5, 10), (0.0, 20)])
+def test_a_share_of_each_units_weights_is_zero(zeros, kept):
+    layer = sparse(20, 300, zeros)
+    assert (layer.weight != 0).sum(1).tolist() == [kept] * 300
+    assert layer.weight.abs().max() <= 20**-0.5
+    assert (layer.weight != 0).any(0).all()
+    assert layer.bias.tolist() == [0.0] * 300
+
+
+def test_layers_of_a_sparse_head_are_normalised_but_the_last():
+    head = sparse_head(5, (6, 4), 2, 0.5)
+    kinds = [nn.Linear, nn.LayerNorm, nn.LeakyReLU] * 2 + [nn.Linear]
+    assert [type(m) for m in head] == kinds
+    assert len(list(head.parameters())) == 6
+    torch.testing.assert_close(head[:2](torch.randn(9, 5)).mean(-1), torch.zeros(9))

@@ -28,6 +28,15 @@ def test_a_horizon_under_one_update_is_the_sign_of_the_gradient():
     assert built({"name": "rmsprop", "eps": 0.0}, 0.3).alpha == 0
 
 
+def test_sgd_is_plain_descent():
+    parameter = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    optimizer = make_optimizer({"name": "sgd"}, 0.25, 1.0)(parameter, [2])
+    parameter.grad = torch.tensor([4.0, -2.0])
+    optimizer.step()
+    assert parameter.tolist() == [0.0, 2.5]
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
 def test_adam():
     optimizer = built({"name": "adam", "beta1": 0.8, "beta2": 0.95, "eps": 1e-5})
     (group,) = optimizer.param_groups
