@@ -162,6 +162,12 @@ class Memory(nn.Module):
         raise NotImplementedError
 
 
+def vmapped(x: Tensor) -> bool:
+    """Whether this runs inside vmap, which knows neither fused cells nor hand-written backwards."""
+    inside: bool = torch._C._functorch.is_batchedtensor(x)
+    return inside
+
+
 def select(start_B: Tensor, fresh: Any, state: Any) -> Any:
     """Rows of `fresh` where an episode starts, of `state` elsewhere; no product: NaN stays out.
 
