@@ -29,6 +29,7 @@ def check_config(config: dict[str, Any]) -> None:
         ConfigError: anything unknown, of the wrong type, or contradictory.
     """
     _check_groups(config)
+    check_kind(config["agent"]["name"], config["env"]["name"])
     _check_run(config)
     copy = trial(config)
     _check_time(config, copy)
@@ -57,6 +58,32 @@ def check_component(group: str, config: Mapping[str, Any]) -> None:
     check(
         values, declared(registry.target(name) + "Options"), group, f"configs/{group}/{name}.yaml"
     )
+
+
+def check_kind(agent: str, env: str) -> None:
+    """Refuses an agent that acts for a sequence task, and one that predicts for the others.
+
+    Raises:
+        ConfigError: then; names what fits.
+    """
+    predicting = [a for a in agents.AGENTS.names() if _actions(a) == "none"]
+    if envs.kind(env) == "sequence" and agent not in predicting:
+        fitting = ", ".join(predicting) or "none yet"
+        raise ConfigError(
+            f"env {env} is a sequence to predict, but agent {agent} needs an environment to act in"
+            f" (agents that fit: {fitting})"
+        )
+    if envs.kind(env) == "control" and agent in predicting:
+        fitting = ", ".join(n for n in envs.ENVS.names() if envs.kind(n) == "sequence")
+        raise ConfigError(
+            f"agent {agent} predicts sequences, but env {env} is there to act in"
+            f" (environments that fit: {fitting})"
+        )
+
+
+def _actions(agent: str) -> str:
+    """Which actions an agent takes: "any", "continuous", "discrete" or "none"."""
+    return str(class_attribute(agents.AGENTS.target(agent), "actions"))
 
 
 def _check_run(config: dict[str, Any]) -> None:
@@ -127,15 +154,10 @@ def _check_time(config: Mapping[str, Any], copy: Any) -> None:
 def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
     """That agent and environment fit together."""
     options, env = config["agent"], config["env"]["name"]
-    target = agents.AGENTS.target(options["name"])
-    actions = class_attribute(target, "actions")
+    actions = _actions(options["name"])
     kind = "continuous" if hasattr(copy.single_action_space, "low") else "discrete"
     if actions not in ("any", kind):
-        fitting = ", ".join(
-            a
-            for a in agents.AGENTS.names()
-            if class_attribute(agents.AGENTS.target(a), "actions") in ("any", kind)
-        )
+        fitting = ", ".join(a for a in agents.AGENTS.names() if _actions(a) in ("any", kind))
         raise ConfigError(
             f"agent {options['name']} needs {actions} actions, but env {env} has {kind}"
             f" ones (agents that fit: {fitting})"

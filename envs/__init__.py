@@ -18,12 +18,13 @@ The contract, beyond gymnasium's own (autoreset SAME_STEP):
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 
 from envs.minigrid import LAYOUTS
 from envs.mujoco import BODIES
+from envs.sequence import SEQUENCES
 from envs.wrappers import WrapperOptions
 from rlkit.options import ConfigError, check, declared
 from rlkit.registry import Registry
@@ -31,11 +32,15 @@ from rlkit.registry import Registry
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
+    from envs.sequence.base import SequenceTask
+
 __all__ = [
     "ENVS",
     "WrapperOptions",
     "default_options",
+    "kind",
     "make_env",
+    "make_task",
     "make_vector_env",
     "native_dt",
     "options_target",
@@ -56,6 +61,7 @@ ENVS = Registry(
         "pendulum_two_torque": "envs.classic:PendulumTwoTorque",
         **BODIES,
         **LAYOUTS,
+        **SEQUENCES,
     },
 )
 
@@ -95,6 +101,22 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 def options_target(name: str) -> str:
     """`"module:Class"` of the options of an environment, for `rlkit.options.declared`."""
     return ENVS.target(name) + "Options"
+
+
+def kind(name: str) -> Literal["control", "sequence"]:
+    """Whether an environment is acted in, or is a sequence to predict (`make_task`)."""
+    ENVS.target(name)
+    return "sequence" if name in SEQUENCES else "control"
+
+
+def _check_kind(name: str, wanted: str) -> None:
+    if kind(name) != wanted:
+        raise ConfigError(
+            f"env {name} is a sequence to predict, which nobody acts in"
+            if wanted == "control"
+            else f"env {name} is acted in, and is no sequence to predict"
+            f" (allowed: {', '.join(sorted(SEQUENCES))})"
+        )
 
 
 def default_options(name: str) -> dict[str, Any]:
@@ -173,6 +195,7 @@ def make_vector_env(
     """
     from envs.wrappers import wrap_vector
 
+    _check_kind(name, "control")
     env_options, wrapper_options = _env_options(name, options), _wrapper_options(wrappers)
     family = ENVS.load(name)
     envs = family.make_vector(
@@ -196,6 +219,7 @@ def make_env(
     """The single form of `make_vector_env`: the same process, one copy."""
     from envs.wrappers import wrap_single
 
+    _check_kind(name, "control")
     env_options, wrapper_options = _env_options(name, options), _wrapper_options(wrappers)
     family = ENVS.load(name)
     env = family.make_single(
@@ -205,6 +229,21 @@ def make_env(
         render_mode=render_mode,
     )
     return wrap_single(env, wrapper_options)
+
+
+def make_task(name: str, options: Mapping[str, Any] | None = None) -> "SequenceTask":
+    """A sequence task (`envs.sequence.base`).
+
+    Args:
+        name: a registered name.
+        options: values that replace those of `configs/env/<name>.yaml`.
+
+    Raises:
+        ConfigError: one sentence on what cannot be built.
+    """
+    _check_kind(name, "sequence")
+    task: SequenceTask = ENVS.load(name)(_env_options(name, options))
+    return task
 
 
 def _registered(

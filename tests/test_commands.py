@@ -137,6 +137,7 @@ MISTAKES = {
     "sim_seconds=0.001": "shorter than one step",
     "agent=dqn env=pendulum": "agents that fit: dau, ddpg",
     "agent=ddpg env=cartpole": "agents that fit: dau, dqn",
+    "agent=ppo env=copying": "env copying is a sequence to predict, but agent ppo needs",
     "env=gym env.id=LunarLander-v9": "did you mean 'LunarLander-v3'",
     "env=gym env.id=MountainCar-v0 dt=0.5": "dt",
     "preset=papr": "did you mean 'paper'",

@@ -62,6 +62,7 @@ def pairs():
         kind = class_attribute(agents.AGENTS.target(agent), "actions")
         for env in envs.ENVS.names():
             fits = kind == "any" or (kind == "continuous") == (env in CONTINUOUS)
+            fits = fits and envs.kind(env) == "control"
             if fits and (agent == "ppo" or not env.startswith("minigrid")):
                 yield agent, env
 
