@@ -37,27 +37,14 @@ def train(config: dict[str, Any], resume: Path | None = None) -> Path:
     from rlkit.seeding import one_thread, seed_everything
 
     one_thread()
-    seeds = seed_everything(config["seed"])
-    envs = build.make_envs(config, config["num_envs"])
-    agent = build.make_agent(config, envs, seeds["noise"])
-    config = config | {"resolved": build.resolve_intervals(config, agent.schedule, envs.dt)}
-    loop = build.make_loop(config, agent, envs, seeds)
-    settings = config["evaluation"]
-    eval_envs = build.make_envs(config, min(settings["num_envs"], settings["episodes"]))
-    evaluate = build.make_evaluator(
-        agent,
-        eval_envs,
-        settings["episodes"],
-        settings["seed"],
-        explore=not settings["deterministic"],
-    )
+    run = build.make_run(config, seed_everything(config["seed"]))
     checkpoint = None
     if resume is not None:
         checkpoint, _ = load_checkpoint(resume / "checkpoints", "last")
-        build.check_budget(config, checkpoint)
-    folder = resume or new_folder(config)
-    write_description(folder, config, sys.argv)
-    Session(folder, config, loop, envs, eval_envs, evaluate).run(checkpoint)
+        build.check_budget(run.config, checkpoint)
+    folder = resume or new_folder(run.config)
+    write_description(folder, run.config, sys.argv)
+    Session(folder, *run).run(checkpoint)
     return folder
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
+from configs import predict
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
 from rlkit.memory import make_memory
@@ -23,6 +24,44 @@ from rlkit.runner import VectorRunner
 from rlkit.schedule import BlockSchedule, carries_of, chunk_length
 from rlkit.seeding import generator
 from rlkit.types import Spaces
+
+
+class Run(NamedTuple):
+    """All that a session follows; the configuration has its budget resolved."""
+
+    config: dict[str, Any]
+    loop: Loop
+    envs: Any
+    eval_envs: Any
+    evaluate: Callable[[], EvalResult | dict[str, Any]]
+
+
+def predicts(config: Mapping[str, Any]) -> bool:
+    """Whether the environment is a sequence to predict."""
+    return envs.kind(config["env"]["name"]) == "sequence"
+
+
+def make_run(config: dict[str, Any], seeds: Mapping[str, int]) -> Run:
+    """Everything of a training run."""
+    if predicts(config):
+        agent, loop = predict.make_parts(config, seeds)
+        schedule = predict.schedule(config, loop.source, loop.stream)
+        config = config | {"resolved": resolve_intervals(config, schedule, config["dt"])}
+        data = predict.Data(config["num_envs"])
+        return Run(config, loop, data, data, predict.make_evaluator(config, agent))
+    environments = make_envs(config, config["num_envs"])
+    acting = make_agent(config, environments, seeds["noise"])
+    intervals = resolve_intervals(config, acting.schedule, environments.dt)
+    config = config | {"resolved": intervals}
+    settings = config["evaluation"]
+    eval_envs = make_envs(config, min(settings["num_envs"], settings["episodes"]))
+    explore = not settings["deterministic"]
+    evaluate = make_evaluator(
+        acting, eval_envs, settings["episodes"], settings["seed"], explore=explore
+    )
+    return Run(
+        config, make_loop(config, acting, environments, seeds), environments, eval_envs, evaluate
+    )
 
 
 def named(group: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -142,7 +181,8 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
     Raises:
         ConfigError: then, and nothing has been written.
     """
-    done = checkpoint["training"]["loop"]["runner"]["vector_steps"]
+    loop = checkpoint["training"]["loop"]
+    done = loop.get("runner", loop)["vector_steps"]
     total = config["resolved"]["total_vector_steps"]
     if total < done:
         raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")

@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 import agents
 import envs
-from rlkit import memory
+from rlkit import gradients, memory
 from rlkit.observations import check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
 from rlkit.schedule import WindowLengths, carries_of, chunk_length
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
-COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers")
+COMPONENTS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers")
 
 
 def own(name: str) -> dict[str, Option]:
@@ -31,6 +34,10 @@ def check_config(config: dict[str, Any]) -> None:
     _check_groups(config)
     check_kind(config["agent"]["name"], config["env"]["name"])
     _check_run(config)
+    if envs.kind(config["env"]["name"]) == "sequence":
+        check_prediction(config)
+        return
+    check_gradient_of_acting(config)
     copy = trial(config)
     _check_time(config, copy)
     _check_agent(config, copy)
@@ -79,6 +86,53 @@ def check_kind(agent: str, env: str) -> None:
             f"agent {agent} predicts sequences, but env {env} is there to act in"
             f" (environments that fit: {fitting})"
         )
+
+
+def check_gradient_of_acting(config: Mapping[str, Any]) -> None:
+    """An agent that learns from windows or rollouts backpropagates through them."""
+    name = config["gradient"]["name"]
+    gradients.GRADIENTS.target(name)
+    if name != "bptt":
+        fitting = ", ".join(a for a in agents.AGENTS.names() if _actions(a) == "none")
+        raise ConfigError(
+            f"gradient is {name}, but agent {config['agent']['name']} learns from stored windows"
+            f" and takes bptt only (agents that take the others: {fitting})"
+        )
+
+
+def check_prediction(config: Mapping[str, Any]) -> None:
+    """That task, memory and gradient fit together."""
+    options = {k: v for k, v in config["env"].items() if k != "name"}
+    task = envs.make_task(config["env"]["name"], options)
+    if config["dt"] != 1:
+        raise ConfigError(f"dt is {config['dt']:g}, but the time of a sequence is counted in steps")
+    reading = config["agent"]["reading"]
+    if task.stream and reading == "sequences":
+        raise ConfigError(
+            f"agent.reading is sequences, but env {config['env']['name']} is a stream"
+            " (allowed: auto, stream)"
+        )
+    plain = yaml.safe_load((Path(__file__).parent / "wrappers" / "default.yaml").read_text())
+    changed = [k for k, v in config["wrappers"].items() if v != plain[k]]
+    if changed:
+        raise ConfigError(f"wrappers.{changed[0]} is for environments to act in, not for sequences")
+    memory_options = dict(config["memory"])
+    memory.check_memory(memory_options.pop("name"), memory_options, config["dt"])
+    own = {k: v for k, v in config["gradient"].items() if k != "name"}
+    stream = task.stream if reading == "auto" else reading == "stream"
+    inputs = config["env_steps"] and config["env_steps"] / config["num_envs"]
+    steps = (inputs or config["sim_seconds"] or float("inf")) if stream else task.steps
+    gradients.check_gradient(config["gradient"]["name"], own, config["memory"], stream, steps)
+
+
+def check_evaluated_prediction(config: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    """Refuses what is for environments to act in; `config` has the environment asked for."""
+    for key in ("dt", "observation_noise", "deterministic"):
+        if request[key] is not None:
+            raise ConfigError(f"{key} is for environments to act in, not for sequences")
+    if request["video"]:
+        raise ConfigError("video shows environments to act in, not sequences")
+    check_component("env", config["env"])
 
 
 def _actions(agent: str) -> str:

@@ -46,6 +46,25 @@ PPO_CASES = {
     for memory in ("gru", "lstm", "gatel0rd", "rtu")
     for task in PPO_TASKS
 }
+ESTIMATORS = {
+    "artbp": "env=anbn memory=gru gradient.mean_length=3",
+    "bptt": "env=adding env.steps=20 memory=lstm optimizer=rmsprop",
+    "rt2": "env=trace_conditioning memory=rtu agent.seeds=2 agent.lr=[0.01,0.001]",
+    "rtrl": "env=distant_brackets memory=gru agent.max_grad_norm=1",
+    "tbptt": "env=anbn memory=vand gradient.length=3 optimizer=sgd",
+    "uoro": "env=three_states_world memory=lstm gradient.rank=2 agent.seeds=2 agent.lr_decay=0.1",
+}
+PREDICTOR_CASES = {
+    f"predictor-{name}": f"agent=predictor gradient={name} {task}"
+    for name, task in ESTIMATORS.items()
+}
+PREDICTOR_CASES["predictor-sliding"] = (
+    "agent=predictor env=anbn memory=elman gradient=tbptt gradient.window=sliding gradient.length=3"
+)
+PREDICTOR_CASES["predictor-sequence-as-stream"] = (
+    "agent=predictor env=copying env.delay_steps=9 memory=gru gradient=uoro agent.reading=stream"
+    " gradient.memory_steps=3"
+)
 SMALL = (
     "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
     " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"
@@ -56,11 +75,21 @@ SMALL_PPO = (
     " evaluation.episodes=2 checkpoint.count=4 memory.hidden_size=8"
 )
 """Twelve blocks, as in the runs of the other agents."""
-EVERY = CASES | MEMORY_CASES | PPO_CASES
+SMALL_PREDICTOR = (
+    "preset=smoke num_envs=2 env_steps=480 agent.block_steps=20 evaluation.count=3"
+    " checkpoint.count=4 memory.hidden_size=4 log_every_seconds=40"
+)
+EVERY = CASES | MEMORY_CASES | PPO_CASES | PREDICTOR_CASES
 
 
 def config_of(words, tmp_path):
     small = SMALL_PPO if "agent=ppo" in words else SMALL
+    if "agent=predictor" in words:
+        small = (
+            SMALL_PREDICTOR.replace("memory.hidden_size=4", "")
+            if "vand" in words
+            else SMALL_PREDICTOR
+        )
     return compose_train([*small.split(), *words.split(), f"outputs={tmp_path}"])
 
 

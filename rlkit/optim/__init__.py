@@ -11,6 +11,7 @@ OPTIMIZERS = Registry(
         "adam": "rlkit.optim:AdamOptions",
         "adaterm": "rlkit.optim:AdaTermOptions",
         "rmsprop": "rlkit.optim:RMSpropOptions",
+        "sgd": "rlkit.optim:SGDOptions",
     },
 )
 """Names and what they accept; `make.make_optimizer` builds them."""
@@ -40,3 +41,8 @@ class AdaTermOptions:
 @dataclass(frozen=True)
 class RMSpropOptions:
     eps: float = option("added to the root of the second moment", above=0)
+
+
+@dataclass(frozen=True)
+class SGDOptions:
+    momentum: float = option("of the gradient; 0: none", low=0, high=0.999999)

@@ -7,6 +7,7 @@ from rlkit.optim import OPTIMIZERS
 from rlkit.optim.adaterm import AdaTerm
 from rlkit.optim.flat import Optimizer, OptimizerFactory
 from rlkit.optim.rmsprop import RMSprop
+from rlkit.optim.sgd import SGD
 
 
 def make_optimizer(
@@ -30,6 +31,8 @@ def make_optimizer(
     if options["name"] == "adaterm":
         own = {k: v for k, v in options.items() if k != "name"}
         return lambda parameter, sizes: AdaTerm(parameter, lr, **own, sizes=sizes)
+    if options["name"] == "sgd":
+        return lambda parameter, sizes: SGD(parameter, lr, options["momentum"])
     from torch.optim import Adam  # two seconds: see rmsprop.py
 
     betas = (options["beta1"], options["beta2"])

@@ -44,7 +44,7 @@ class Session:
         loop: what runs.
         envs: the training environments (for dt and the number of copies).
         eval_envs: environments of the evaluations.
-        evaluate: plays the fixed episodes with the greedy policy.
+        evaluate: plays the fixed episodes with the greedy policy, or finds losses (a record).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Session:
         loop: Loop,
         envs: Any,
         eval_envs: Any,
-        evaluate: Callable[[], EvalResult],
+        evaluate: Callable[[], EvalResult | dict[str, Any]],
     ):
         self.folder, self.config, self.loop = folder, config, loop
         self.eval_envs, self.evaluate = eval_envs, evaluate
@@ -88,7 +88,7 @@ class Session:
         if "log" in due or final:
             values = {name: float(v.mean()) for name, v in metrics.items()}
             self.logger.log(values | loop.pop_metrics(), **self._counters())
-        return_mean = (
+        result = (
             self._evaluate()
             if self.intervals["evaluation"] and ("evaluation" in due or final)
             else None
@@ -96,7 +96,7 @@ class Session:
         if self.intervals["checkpoint"] and ("checkpoint" in due or final):
             self._save()
         self.progress.update(
-            now * self.B, sim_seconds=self._counters()["sim_seconds"], return_mean=return_mean
+            now * self.B, sim_seconds=self._counters()["sim_seconds"], result=result
         )
 
     def _counters(self) -> dict[str, Any]:
@@ -109,12 +109,16 @@ class Session:
 
     # ---- evaluation -------------------------------------------------------------------------
 
-    def _evaluate(self) -> float:
-        record = self._counters() | summary(self.evaluate(), self.eval_envs)
+    def _evaluate(self) -> str:
+        found = self.evaluate()
+        found = found if isinstance(found, dict) else summary(found, self.eval_envs)
+        record: dict[str, Any] = self._counters() | found
         record["wall_seconds"] = self.logger.wall_seconds
         self.logger.log_eval(record)
-        if record["return_mean"] > self.best:
-            self.best = record["return_mean"]
+        name = "return_mean" if "return_mean" in record else "loss"
+        score = record[name] if name == "return_mean" else -record[name]
+        if score > self.best:
+            self.best = score
             files = {"agent": self.loop.agent.get_state()}
             save_best(self._checkpoints, files, step=record["env_steps"], metadata=record)
         if self.plane is not None:
@@ -130,7 +134,7 @@ class Session:
                 y_label=self.plane.y_label,
             )
             plotting.save_snapshot(self.folder, snapshot, record["env_steps"])
-        return float(record["return_mean"])
+        return f"{name.removesuffix('_mean')} {record[name]:.4g}"
 
     def _draw(self) -> None:
         if not self.config["plots"]:
@@ -140,7 +144,8 @@ class Session:
             return
         plots = self.folder / "plots"
         records = [json.loads(line) for line in lines]
-        plotting.learning_curve(records, plots / "learning_curve.png")
+        curve = plotting.loss_curve if "loss" in records[0] else plotting.learning_curve
+        curve(records, plots / "learning_curve.png")
         figures = {"plots/learning_curve": plots / "learning_curve.png"}
         if "success_rate" in records[0]:
             plotting.success_curve(records, plots / "success_rate.png")
