@@ -16,12 +16,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rlkit.gradients.base import make_gradient
 from rlkit.gradients.cell import Cell
+from rlkit.gradients.rt2_fused import FusedRT2
 from rlkit.memory.base import Memory
 from rlkit.networks.readout import Readout
 from rlkit.optim.make import make_optimizer
@@ -45,6 +47,7 @@ class PredictorOptions:
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
     compile: bool = option("compile the memory of several agents; seconds at first")
+    kernel: Literal["torch", "numba"] = option("numba: RT2 of linear trace units in one loop")
 
 
 class Predictor:
@@ -92,6 +95,11 @@ class Predictor:
         self.lr_N1 = torch.tensor(options.lr).repeat_interleave(S).unsqueeze(1)
         own = {k: v for k, v in gradient.items() if k != "name"}
         self.gradient = make_gradient(gradient["name"], self.cell, generator, own)
+        self.fused: FusedRT2 | None = None
+        if options.kernel == "numba":  # `configs/check.py` says for what
+            core: Any = first
+            sizes = task.input_size, core.hidden_size, task.target_size
+            self.fused = FusedRT2(self.params, sizes, core.f == "relu", optimizer)
         self.steps = self.updates = 0
         self.totals = torch.zeros(5, self.N, dtype=torch.float64)
         """Of all inputs so far: weighted loss, weight, right answers, those that decide, count."""
@@ -105,6 +113,8 @@ class Predictor:
 
     def chunk_steps(self) -> int | None:
         """How many inputs `learn` takes next; None: a whole sequence."""
+        if self.fused is not None:
+            return self.options.block_steps
         return self.gradient.chunk_steps(self.carry)
 
     def learn(self, batch: Sequences, divisor_N: Tensor | float) -> None:
@@ -114,6 +124,9 @@ class Predictor:
             batch: the chunk.
             divisor_N: of the weighted losses.
         """
+        if self.fused is not None:
+            self._learn_fused(self.fused, batch)
+            return
         told: list[Tensor] = []
 
         def loss_of(params: Any, y_TNBH: Tensor, penalty_TNB: Tensor | None) -> Tensor:
@@ -138,6 +151,16 @@ class Predictor:
         lr_N1 = self.lr_N1 / (1 + self.options.lr_decay * math.sqrt(self.steps))
         for name, optimizer in self.optimizers.items():
             optimizer.step_down(grads[name], lr_N1)
+
+    def _learn_fused(self, fused: FusedRT2, batch: Sequences) -> None:
+        """The same, with an update after every input."""
+        T = len(batch.x_TNBI)
+        t_T1 = np.arange(self.steps + 1, self.steps + T + 1)[:, None]
+        lr_TN = self.lr_N1.numpy().T / (1 + self.options.lr_decay * np.sqrt(t_T1))
+        self.totals[0] += fused.learn(batch, lr_TN).sum(0)
+        self.totals[1] += batch.weight_TNB.sum((0, 2))
+        self.steps += T
+        self.updates += T
 
     def loss(self, out_TNBK: Tensor, target_TNB: Tensor) -> Tensor:
         """Of every step, unweighted."""
@@ -218,6 +241,7 @@ class Predictor:
             "optimizers": {k: o.get_state() for k, o in self.optimizers.items()},
             "gradient": self.gradient.get_state(),
             "carry": getattr(self, "carry", None),
+            "fused": self.fused and self.fused.get_state(),
             "counters": [self.steps, self.updates],
             "totals": [self.totals, self._reported],
         }
@@ -227,5 +251,7 @@ class Predictor:
             optimizer.set_state(state["optimizers"][name])
         self.gradient.set_state(state["gradient"])
         self.carry = state["carry"]
+        if self.fused is not None:
+            self.fused.set_state(state["fused"])
         self.steps, self.updates = state["counters"]
         self.totals, self._reported = (v.clone() for v in state["totals"])

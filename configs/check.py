@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +124,32 @@ def check_prediction(config: Mapping[str, Any]) -> None:
     inputs = config["env_steps"] and config["env_steps"] / config["num_envs"]
     steps = (inputs or config["sim_seconds"] or float("inf")) if stream else task.steps
     gradients.check_gradient(config["gradient"]["name"], own, config["memory"], stream, steps)
+    if config["agent"]["compile"] and own.get("tangent") == "exact":
+        raise ConfigError(
+            "agent.compile=true makes graphs that are differentiated once, but gradient.tangent is"
+            " exact (allowed: finite_differences)"
+        )
+    if config["agent"]["kernel"] == "numba":
+        _check_kernel(config, task, stream)
+
+
+def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
+    """That the compiled loop does what is asked for."""
+    agent, core, name = config["agent"], config["memory"], config["gradient"]["name"]
+    fits = (
+        (core["name"], core.get("kind"), name) == ("rtu", "linear", "rt2")
+        and (config["optimizer"]["name"], task.loss, stream) == ("adam", "squared", True)
+        and (agent["readout_sizes"], agent["max_grad_norm"]) == ([], None)
+        and config["num_envs"] == 1
+    )
+    if not fits:
+        raise ConfigError(
+            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2 optimizer=adam on"
+            " one stream (num_envs=1) with a squared loss, a linear readout and max_grad_norm=null:"
+            " take agent.kernel=torch"
+        )
+    if find_spec("numba") is None:
+        raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")
 
 
 def check_evaluated_prediction(config: Mapping[str, Any], request: Mapping[str, Any]) -> None:

@@ -61,6 +61,10 @@ PREDICTOR_CASES = {
 PREDICTOR_CASES["predictor-sliding"] = (
     "agent=predictor env=anbn memory=elman gradient=tbptt gradient.window=sliding gradient.length=3"
 )
+PREDICTOR_CASES["predictor-numba"] = (
+    "agent=predictor env=trace_conditioning memory=rtu gradient=rt2 agent.kernel=numba num_envs=1"
+    " env_steps=240 agent.seeds=2"
+)
 PREDICTOR_CASES["predictor-sequence-as-stream"] = (
     "agent=predictor env=copying env.delay_steps=9 memory=gru gradient=uoro agent.reading=stream"
     " gradient.memory_steps=3"
@@ -128,6 +132,8 @@ def assert_same_run(a, b):
 
 @pytest.mark.parametrize("words", EVERY.values(), ids=EVERY)
 def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
+    if "numba" in words:
+        pytest.importorskip("numba")
     whole = train.train(config_of(words, tmp_path))
     original, blocks = Session._after_block, 0
 

@@ -136,7 +136,12 @@ class Cell:
 
         axes = [None if a is None else 1 for a in over_time]
         every = vmap(alone, (0, *axes, 0), randomness="different")
-        return torch.compile(every) if self._compiled else every
+        if not self._compiled:
+            return every
+        import torch._functorch.config as settings
+
+        settings.donated_buffer = False  # some estimators go through a graph twice
+        return torch.compile(every)
 
     def _with(self, theta: Sequence[Tensor], body: Callable[..., Step], *rest: Any) -> Step:
         """What torch.func.functional_call does, but quickly."""

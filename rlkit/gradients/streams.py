@@ -50,7 +50,7 @@ class Streams:
         self.loss_N = loss_N.detach()
 
     def _together(self, x: Tensor) -> Tensor:
-        return x.squeeze(2).unflatten(1, (self.N, self.B))
+        return x if self.B == 1 else x.squeeze(2).unflatten(1, (self.N, self.B))
 
     def gradients(
         self, along_L1K: Tensor, past_LKP: Tensor, scale: float = 1.0
@@ -65,7 +65,10 @@ class Streams:
 
     def state(self) -> State:
         """After the chunk, (N, B, …)."""
-        return tuple(s.squeeze(1).unflatten(0, (self.N, self.B)) for s in detached(self.step.state))
+        after = detached(self.step.state)
+        if self.B == 1:
+            return after
+        return tuple(s.squeeze(1).unflatten(0, (self.N, self.B)) for s in after)
 
     def pull_state(self, vector_L1S: Tensor, again: bool = False) -> Tensor:
         """vᵀ ∂F/∂s; `again`: itself to be differentiated by v."""
@@ -93,7 +96,7 @@ class Streams:
     def push_state_nearby(self, tangents: list[Tensor]) -> list[Tensor]:
         """The same from a second run nearby, for each: cheaper, and rounded."""
         theta, state = detached(self.point.theta), self.before_L1S.detach()
-        h = torch.finfo(state.dtype).eps ** 0.5 * norm(state).clamp_min(1)
+        h = torch.finfo(state.dtype).eps ** 0.5 * (1 + norm(state))
         found = []
         for t in tangents:
             scale = h / (norm(t) + 1e-12)
@@ -111,4 +114,4 @@ def norm(v: Tensor) -> Tensor:
 
 def lanes(x: Tensor, axis: int) -> Tensor:
     """Axes (N, B) at `axis` as (N·B, 1): every stream an agent of its own."""
-    return x.flatten(axis, axis + 1).unsqueeze(axis + 1)
+    return x if x.shape[axis + 1] == 1 else x.flatten(axis, axis + 1).unsqueeze(axis + 1)

@@ -104,7 +104,7 @@ class LRU(Memory):
             torch.complex(*state).detach(),
             pairs.eigenvalues(self.nu_log, self.theta_log),
             self.gamma_log.exp(),
-            torch.complex(self.B_re, self.B_im),
+            (self.B_re.T, self.B_im.T),
             x_BI,
         )
         last = h.detach()

@@ -101,7 +101,7 @@ class RTU(Memory):
     ) -> tuple[Step, tuple[Tensor, ...]]:
         lam, gamma = self.coefficients()
         if self.linear:
-            h, W = torch.complex(*state).detach(), torch.complex(self.W1, self.W2).T
+            h, W = torch.complex(*state).detach(), (self.W1, self.W2)
             h, E = complex_trace_step(traces[0], h, lam, gamma, W, x_BI)
             return Step(self.read(h), (h.detach().real, h.detach().imag)), (E,)
         c, M, gamma = torch.stack(state, 1).detach(), pairs.rotation(lam.detach()), gamma.detach()

@@ -71,6 +71,7 @@ def predictor(memory="elman", gradient="tbptt", options=None, seed=0, task=None,
         "block_steps": 12,
         "evaluation_steps": 12,
         "compile": False,
+        "kernel": "torch",
     }
     own = options_of(memory) if memory != "none" else {}
     own |= {"hidden_size": 6} if "hidden_size" in own else {}
