@@ -128,7 +128,10 @@ class Point:
         """
         n, leaves = len(self.theta), (*self.theta, *self.others.values(), *more)
         found = torch.autograd.grad(
-            loss_N if len(loss_N) == 1 else loss_N.sum(), leaves, retain_graph=again, materialize_grads=True
+            loss_N if len(loss_N) == 1 else loss_N.sum(),
+            leaves,
+            retain_graph=again,
+            materialize_grads=True,
         )
         by_memory = joined(found[:n], len(loss_N) * self.streams)
         if self.streams > 1:
