@@ -15,27 +15,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from envs import make_task
 from rlkit.memory import make_memory
 
 RESULTS = Path(__file__).parent / "results" / "chrono_adding.csv"
-T, B, H, UPDATES, WINDOW, MEMORYLESS = 200, 20, 64, 4500, 250, 1 / 6
+T, B, H, UPDATES, WINDOW = 200, 20, 64, 4500, 250
 INITS = {"standard": None, "chrono": float(T)}
-
-
-def adding(g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Inputs (T, B, 2): a value and a mark, one mark in each half; targets (B,)."""
-    x_TB2 = torch.zeros(T, B, 2)
-    x_TB2[..., 0] = torch.rand(T, B, generator=g)
-    rows = torch.arange(B)
-    marks = [torch.randint(T // 2, (B,), generator=g) + half for half in (0, T // 2)]
-    for mark in marks:
-        x_TB2[mark, rows, 1] = 1.0
-    return x_TB2, sum(x_TB2[mark, rows, 0] for mark in marks)
 
 
 def run(job: tuple[str, int]) -> list[list[object]]:
@@ -45,18 +36,18 @@ def run(job: tuple[str, int]) -> list[list[object]]:
     memory = make_memory("lstm", 2, hidden_size=H, chrono=INITS[init])
     head = nn.Linear(H, 1)
     optimizer = torch.optim.RMSprop([*memory.parameters(), *head.parameters()], 1e-3, alpha=0.9)
-    g = torch.Generator().manual_seed(1000 + seed)
+    task, rng = make_task("adding", {"steps": T}), np.random.default_rng(1000 + seed)
     rows, losses, started = [], [], time.perf_counter()
     for update in range(1, UPDATES + 1):
-        x_TB2, target_B = adding(g)
-        h_BH = memory(x_TB2, memory.initial_state(B)).y[-1]
-        loss = (head(h_BH).squeeze(-1) - target_B).square().mean()
+        x_TB2, target_TB1, _, _ = task.sample(rng, None, B)
+        h_BH = memory(torch.from_numpy(x_TB2), memory.initial_state(B)).y[-1]
+        loss = (head(h_BH) - torch.from_numpy(target_TB1[-1])).square().mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())
         if update % WINDOW == 0:
-            relative = torch.stack(losses).mean().item() / MEMORYLESS
+            relative = torch.stack(losses).mean().item() / task.memoryless_loss
             wall = round(time.perf_counter() - started, 1)
             rows.append([init, seed, update, round(relative, 4), wall])
             losses = []

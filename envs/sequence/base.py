@@ -109,7 +109,13 @@ class SequenceTask:
         self._next_block()
 
     def read(self, T: int) -> SequenceBatch:
-        """The next T steps of all streams."""
+        """The next T steps of all streams.
+
+        Raises:
+            ConfigError: T is below 1.
+        """
+        if T < 1:
+            raise ConfigError(f"T is {T}, but of a stream at least 1 step must be asked for")
         parts, wanted = [], T
         while wanted:
             if self._position == len(self._block.x_TBI):

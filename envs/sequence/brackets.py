@@ -58,7 +58,7 @@ class DistantBrackets(SequenceTask):
             inside, between = drawn_NC[:, :s], drawn_NC[:, s:]
             return np.hstack([opening, inside, closing, between, inside, newline]).ravel()
 
-        return symbol_block(more, carry, steps, a + 3)
+        return symbol_block(more, carry, steps, a + 3, carry is None)
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,4 @@ class AnBn(SequenceTask):
             symbols = np.tile(np.array([0, 2, 1, 2], np.uint8), len(counts_N4))
             return np.repeat(symbols, counts_N4.ravel())
 
-        return symbol_block(more, carry, steps, 3)
+        return symbol_block(more, carry, steps, 3, carry is None)

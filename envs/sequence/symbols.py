@@ -8,15 +8,16 @@ from envs.sequence.base import Array, SequenceBatch, one_hot, starts
 
 
 def symbol_block(
-    more: Callable[[int], Array], carry: Array | None, steps: int, size: int
+    more: Callable[[int], Array], carry: Array | None, steps: int, size: int, first: bool
 ) -> tuple[SequenceBatch, Array]:
     """The next steps of a stream of characters, and the characters drawn but not yet shown.
 
     Args:
         more: at least so many further characters.
-        carry: characters that come first; None at the beginning of the stream.
+        carry: characters that come first, if any.
         steps: how many.
         size: of the alphabet.
+        first: whether the stream begins here.
     """
     given = np.zeros(0, np.uint8) if carry is None else np.asarray(carry, np.uint8)
     wanted = steps + 1 - len(given)  # the last target is the next block's first input
@@ -25,7 +26,7 @@ def symbol_block(
         one_hot(symbols[:steps, None], size),
         symbols[1 : steps + 1, None].astype(np.int64),
         np.ones((steps, 1), np.float32),
-        starts(steps, 1, carry is None),
+        starts(steps, 1, first),
     )
     return batch, symbols[steps:].copy()
 

@@ -38,6 +38,7 @@ class ThreeStatesWorld(SequenceTask):
     def block(
         self, rng: np.random.Generator, carry: Array | None, steps: int
     ) -> tuple[SequenceBatch, Array]:
+        first = carry is None
         if carry is None:
             carry = rng.integers(2, size=1)
         before = carry[-1]  # never state 3: what follows it was drawn with it
@@ -50,4 +51,4 @@ class ThreeStatesWorld(SequenceTask):
             shown_N2 = np.stack([np.ones(n + 1, bool), is_third], axis=1)
             return pairs_N2[1:][shown_N2[1:]].astype(np.uint8)
 
-        return symbol_block(more, carry, steps, 3)
+        return symbol_block(more, carry, steps, 3, first)

@@ -140,7 +140,6 @@ def return_losses(o: TraceConditioningOptions, gamma: float) -> tuple[float, flo
     iti_N1 = np.arange(o.iti_steps[0], o.iti_steps[1] + 1)[:, None]
     added = o.period == "isi_plus_iti"
     t = np.arange(o.iti_steps[1] + (o.isi_steps[1] if added else 0))
-
     after = t - isi_N1 if added else np.broadcast_to(t, (len(isi_N1), len(t)))
 
     def power(k: int, steps: Array) -> Array:
