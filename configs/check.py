@@ -124,6 +124,8 @@ def check_prediction(config: Mapping[str, Any]) -> None:
     inputs = config["env_steps"] and config["env_steps"] / config["num_envs"]
     steps = (inputs or config["sim_seconds"] or float("inf")) if stream else task.steps
     gradients.check_gradient(config["gradient"]["name"], own, config["memory"], stream, steps)
+    if config["optimizer"].get("weight_decay", 0) > 0:
+        raise ConfigError("optimizer.weight_decay is not for agent predictor: set it to 0")
     if config["agent"]["compile"] and own.get("tangent") == "exact":
         raise ConfigError(
             "agent.compile=true makes graphs that are differentiated once, but gradient.tangent is"

@@ -6,6 +6,7 @@ size 1, which every agent then takes as far as its own says.
 Shapes: N agents, P parameters of each.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -43,4 +44,4 @@ class ManyParameters:
         return self.optimizer.state_dict()
 
     def set_state(self, state: Tree) -> None:
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(copy.deepcopy(state))  # torch's would share its tensors
