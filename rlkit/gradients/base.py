@@ -149,7 +149,15 @@ class Point:
 
 def joined(pieces: Sequence[Tensor], rows: int) -> Tensor:
     """Gradients of a memory's parameters end to end."""
-    return torch.cat([p.reshape(rows, -1) for p in pieces], 1) if pieces else torch.zeros(rows, 0)
+    if not pieces:
+        return torch.zeros(rows, 0)
+    if rows == 1 or all(p.is_contiguous() for p in pieces):
+        return torch.cat([p.reshape(rows, -1) for p in pieces], 1)
+    sizes = [p[0].numel() for p in pieces]  # one copy of what lies scattered, not two
+    whole = pieces[0].new_empty(rows, sum(sizes))
+    for own, p in zip(whole.split(sizes, 1), pieces, strict=True):
+        own.unflatten(1, p.shape[1:]).copy_(p)
+    return whole
 
 
 def segment(

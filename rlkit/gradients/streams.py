@@ -24,6 +24,7 @@ class Streams:
         x_TNBI: inputs.
         start_TNB: true where an episode begins.
         loss_of: of the outputs.
+        tangents_LRS: directions of s in which ∂F/∂s is wanted from differences.
     """
 
     def __init__(
@@ -34,17 +35,30 @@ class Streams:
         x_TNBI: Tensor,
         start_TNB: Tensor,
         loss_of: LossOf,
+        tangents_LRS: Tensor | None = None,
     ):
         self.cell, (self.N, self.B) = cell, x_TNBI.shape[1:3]
         self.x, self.start = lanes(x_TNBI, 1), lanes(start_TNB, 1)
         self.before = tuple(lanes(s, 0) for s in state)
         self.before_L1S = flat(self.before).detach().requires_grad_()
         self.point = Point(cell, params, self.B)
-        step = cell.run(self.point.theta, self.x, unflat(self.before_L1S, self.before), self.start)
-        self.step, self.after = step, flat(step.state)
-        y, penalty = self._together(step.y), step.penalty
+        x, start, rows, before = self.x, self.start, self.before_L1S, self.before
+        if tangents_LRS is not None:  # states nearby are more rows of the batch
+            K = 1 + tangents_LRS.shape[1]
+            h = torch.finfo(rows.dtype).eps ** 0.5 * (1 + norm(rows.detach()))
+            self._scale_LR1 = h / (norm(tangents_LRS) + 1e-12)
+            nearby = torch.addcmul(rows.detach(), self._scale_LR1, tangents_LRS)
+            rows = torch.cat((rows, nearby), 1)
+            x, start = x.expand(-1, -1, K, -1), start.expand(-1, -1, K)
+            before = tuple(s.expand(-1, K, *s.shape[2:]) for s in before)
+        y, state, penalty = cell.run(self.point.theta, x, unflat(rows, before), start)
+        self._rows_LKS = flat(state)
+        if tangents_LRS is not None:
+            y, state = y[:, :, :1], tuple(s[:, :1] for s in state)
+            penalty = None if penalty is None else penalty[:, :, :1]
+        self._state, self.after = state, flat(state)
         penalty = None if penalty is None else self._together(penalty)
-        loss_N = loss_of(self.point.others, y, penalty)
+        loss_N = loss_of(self.point.others, self._together(y), penalty)
         found = self.point.gradients(loss_N, self.before_L1S, again=True)
         self._grads, (self.by_state_L1S,) = found
         self.loss_N = loss_N.detach()
@@ -65,7 +79,7 @@ class Streams:
 
     def state(self) -> State:
         """After the chunk, (N, B, …)."""
-        after = detached(self.step.state)
+        after = detached(self._state)
         if self.B == 1:
             return after
         return tuple(s.squeeze(1).unflatten(0, (self.N, self.B)) for s in after)
@@ -82,29 +96,22 @@ class Streams:
         )
         return found
 
-    def push_state(self, tangents: list[Tensor]) -> list[Tensor]:
-        """∂F/∂s t for each (L, 1, S): vᵀ ∂F/∂s is linear in v, its derivative along t is wanted."""
+    def push_state(self, tangents_LRS: Tensor) -> Tensor:
+        """∂F/∂s of each tangent: vᵀ ∂F/∂s is linear in v, its derivative along it is wanted."""
         v = torch.zeros_like(self.after, requires_grad=True)
         product = self.pull_state(v, again=True)
         if not product.requires_grad:  # nothing of the state before is left
-            return [torch.zeros_like(t) for t in tangents]
-        return [
+            return torch.zeros_like(tangents_LRS)
+        found = [
             torch.autograd.grad(product, v, t, retain_graph=True, materialize_grads=True)[0]
-            for t in tangents
+            for t in tangents_LRS.split(1, 1)
         ]
+        return torch.cat(found, 1)
 
-    def push_state_nearby(self, tangents: list[Tensor]) -> list[Tensor]:
-        """The same from a second run nearby, for each: cheaper, and rounded."""
-        theta, state = detached(self.point.theta), self.before_L1S.detach()
-        h = torch.finfo(state.dtype).eps ** 0.5 * (1 + norm(state))
-        found = []
-        for t in tangents:
-            scale = h / (norm(t) + 1e-12)
-            with torch.no_grad():
-                near = unflat(torch.addcmul(state, scale, t), self.before)
-                beyond = flat(self.cell.run(theta, self.x, near, self.start).state)
-                found.append((beyond - self.after) / scale)
-        return found
+    def differences(self) -> Tensor:
+        """∂F/∂s along the given tangents, from the states nearby: cheaper, and rounded."""
+        rows = self._rows_LKS.detach()
+        return (rows[:, 1:] - rows[:, :1]) / self._scale_LR1
 
 
 def norm(v: Tensor) -> Tensor:

@@ -52,13 +52,13 @@ class UORO(Estimator):
     def observe(
         self, params: Params, carry: Carry, x_TNBI: Tensor, start_TNB: Tensor, loss_of: LossOf
     ) -> Estimate:
-        at = Streams(self.cell, params, carry["state"], x_TNBI, start_TNB, loss_of)
         s_LRS, theta_LRP = carry["s_tilde"], carry["theta_tilde"]
+        exact = self.options.tangent == "exact"
+        given = params, carry["state"], x_TNBI, start_TNB, loss_of
+        at = Streams(self.cell, *given, tangents_LRS=None if exact else s_LRS)
         along_L1R = at.by_state_L1S @ s_LRS.mT
         grads = at.gradients(along_L1R, theta_LRP, 1 / self.options.rank)
-        exact = self.options.tangent == "exact"
-        push = at.push_state if exact else at.push_state_nearby
-        ahead_LRS = torch.cat(push(list(s_LRS.split(1, 1))), 1)
+        ahead_LRS = at.push_state(s_LRS) if exact else at.differences()
         half = torch.empty_like(s_LRS).bernoulli_(0.5, generator=self.generator)
         sign_LRS = half.mul_(2).sub_(1)
         back = [at.point.pull(sign_L1S, at.after) for sign_L1S in sign_LRS.split(1, 1)]

@@ -35,10 +35,11 @@ class _Carried(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, k_BH: Tensor) -> tuple[Tensor | None, ...]:
         (E,) = ctx.saved_tensors
-        G = E * k_BH.conj().resolve_conj().unsqueeze(1)  # its conjugate is meant
+        turned = torch.complex(k_BH.imag, k_BH.real)  # i k̄: no part of the product changes sign
+        G = E * turned.unsqueeze(1)
         G = torch.view_as_real(G.squeeze(0) if len(G) == 1 else G.sum(0))
-        re, im = G[..., 0], G[..., 1]
-        return None, None, torch.complex(re[0], -im[0]), re[1], re[2:], -im[2:]
+        im, re = G[..., 0], G[..., 1]
+        return None, None, torch.complex(re[0], im[0]), re[1], re[2:], im[2:]
 
 
 def complex_trace_step(
