@@ -36,25 +36,33 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     folder = Path(request["run"])
     config = evaluation_config(folder, request)
 
-    from configs import build
+    from configs import build, predict
+    from configs.stages import predicts
     from rlkit.run.checkpoint import load_checkpoint
     from rlkit.run.evaluation import summary
     from rlkit.run.video import write_video
     from rlkit.seeding import one_thread, seed_everything
 
     which, video = request["checkpoint"], request["video"]
+    counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
     files, manifest = load_checkpoint(folder / "checkpoints", which, only=["agent"])
     trained = manifest["metadata"].get("dt", config["dt"])
     config["dt"] = trained if request["dt"] is None else request["dt"]
     one_thread()
     seeds = seed_everything(config["seed"])
     settings = config["evaluation"]
+    record = {k: manifest["metadata"].get(k) for k in counters} | {"dt": config["dt"]}
+    if predicts(config):
+        agent = predict.make_predictor(config, predict.make_task(config), seeds["noise"])
+        agent.load_state_dict(files["agent"])
+        found = predict.make_evaluator(config, agent, learning=False)()
+        return _write(folder, request, record | found)
     num_envs = min(settings["num_envs"], settings["episodes"])
     envs = build.make_envs(config, num_envs, render_mode="rgb_array" if video else None)
-    agent = build.make_agent(config, envs, seeds["noise"])
-    agent.load_state_dict(files["agent"])
+    policy = build.make_agent(config, envs, seeds["noise"])
+    policy.load_state_dict(files["agent"])
     play = build.make_evaluator(
-        agent,
+        policy,
         envs,
         settings["episodes"],
         settings["seed"],
@@ -62,15 +70,17 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
         explore=not settings["deterministic"],
     )
     result = play()
-    counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
-    record = {k: manifest["metadata"].get(k) for k in counters}
-    record |= {"dt": config["dt"]} | summary(result, envs)
-    with open(folder / "evaluations.jsonl", "a") as file:
-        file.write(json.dumps({"request": request, "result": record}) + "\n")
+    record |= summary(result, envs)
     if video:
         name = f"{which}_seed{settings['seed']}.mp4"
         path = write_video(folder / "videos" / name, result.frames, result.frames_per_second)
         print(f"video: {path}")
+    return _write(folder, request, record)
+
+
+def _write(folder: Path, request: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    with open(folder / "evaluations.jsonl", "a") as file:
+        file.write(json.dumps({"request": request, "result": record}) + "\n")
     return record
 
 

@@ -11,5 +11,6 @@ AGENTS = Registry(
         "dqn": "agents.dqn:DQN",
         "ppo": "agents.ppo:PPO",
         "ppo_online": "agents.ppo_online:PPOOnline",
+        "predictor": "agents.predictor:Predictor",
     },
 )

@@ -89,7 +89,7 @@ class Policy(nn.Module):
 class ActorCriticOnline(Agent):
     actions = "any"
     loop = "online"
-    needs_traces = True
+    gradient = "rt2"
 
     def __init__(self, options: ActorCriticOnlineOptions, parts: Parts):
         make = parts.make_memory

@@ -89,7 +89,7 @@ class Agent(nn.Module):
     Attributes:
         actions: the kind of action spaces it can control.
         loop: the loop that drives it, a name of `configs/build.py`.
-        needs_traces: whether it learns by real-time traces alone.
+        gradient: the estimator it learns by; rt2: by real-time traces alone.
         options: its own options, as declared.
         schedule: how acting and learning alternate.
         lengths: of the windows it learns from (off-policy).
@@ -99,7 +99,7 @@ class Agent(nn.Module):
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
     loop: ClassVar[Literal["off_policy", "on_policy", "online"]] = "off_policy"
-    needs_traces: ClassVar[bool] = False
+    gradient: ClassVar[Literal["bptt", "rt2"]] = "bptt"
     options: Any
     schedule: BlockSchedule
     lengths: WindowLengths

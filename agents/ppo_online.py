@@ -62,7 +62,7 @@ class PPOOnlineOptions:
 class PPOOnline(PPO):
     actions = "any"
     loop = "on_policy"
-    needs_traces = True
+    gradient = "rt2"
 
     def __init__(self, options: PPOOnlineOptions, parts: Parts):
         values = asdict(options)

@@ -7,7 +7,8 @@ from typing import Any
 import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
-from configs.stages import resolved, stages_of, steps_of
+from configs import predict
+from configs.stages import predicts, resolved, stages_of, steps_of
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
 from rlkit.loops.online import OnlineLoop
@@ -97,7 +98,7 @@ def make_part(
     config: Mapping[str, Any],
     stage: Stage,
     seeds: Mapping[str, int],
-    before: Loop | None = None,
+    before: Any = None,
 ) -> Part:
     """Environments, agent and loop of one stage of a run.
 
@@ -107,6 +108,10 @@ def make_part(
         seeds: of `seed_everything`.
         before: the loop of the stage before; its agent goes on in this one.
     """
+    if predicts(config):
+        predictor, reading = predict.make_parts(config, seeds)
+        data = predict.Data(config["num_envs"])
+        return Part(stage, reading, data, data, predict.make_evaluator(config, predictor))
     config = {**config, "dt": stage.dt}
     drawn = get_global_state()
     environments = make_envs(config, config["num_envs"])
@@ -194,8 +199,8 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
         ConfigError: then, and nothing has been written.
     """
     training = checkpoint["training"]
-    stage = stages_of(config)[training.get("stage", 0)]
-    done = stage.start + training["loop"]["runner"]["vector_steps"] * stage.ticks
+    stage, loop = stages_of(config)[training.get("stage", 0)], training["loop"]
+    done = stage.start + loop.get("runner", loop)["vector_steps"] * stage.ticks
     total = config["resolved"]["total_vector_steps"]
     if total < done:
         raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")

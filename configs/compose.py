@@ -15,11 +15,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import envs
 from configs.check import (
     BUDGETS,
     check_budget,
     check_component,
     check_config,
+    check_evaluated_prediction,
     check_same_borders,
     own,
     trial,
@@ -29,7 +31,7 @@ from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
 FOLDER = Path(__file__).parent
-GROUPS = ("agent", "env", "memory", "optimizer", "wrappers", "experiment")
+GROUPS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers", "experiment")
 PATHS = ("run", "resume", "outputs")
 FREE = "env.kwargs"
 """Arguments of a foreign environment's constructor: any key."""
@@ -145,6 +147,10 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
     for key in ("episodes", "num_envs", "seed", "deterministic"):
         if request[key] is not None:
             config["evaluation"][key] = request[key]
+    if envs.kind(config["env"]["name"]) == "sequence":
+        config["env"] = config["env"] | request["env"]
+        check_evaluated_prediction(config, request)
+        return config
     if request["dt"] is not None:
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:

@@ -7,6 +7,7 @@ import agents
 import envs
 from configs.check import own
 from configs.compose import GROUPS, check_choice, choices, hydra, parse, with_preset
+from rlkit.gradients import GRADIENTS
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import Option, declared, describe
 
@@ -32,6 +33,9 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
         options = declared(registry.target(config[group]["name"]) + "Options")
         lines += ["", f"{group}={config[group]['name']}:"]
         lines += _rows(group + ".", options, config[group])
+    name = config["gradient"]["name"]
+    options = declared(GRADIENTS.target(name) + "Options")
+    lines += ["", f"gradient={name}:", *_rows("gradient.", options, config["gradient"])]
     name = config["optimizer"]["name"]
     lines += ["", f"optimizer={name}:"]
     lines += _rows("optimizer.", declared(OPTIMIZERS.target(name)), config["optimizer"])

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import envs
 from rlkit.options import ConfigError
 from rlkit.schedule import BlockSchedule, Stage, stage_ends, ticks_of
 
@@ -22,7 +23,7 @@ def stages_of(config: Mapping[str, Any]) -> list[Stage]:
     dts = config.get("dt_schedule") or [config["dt"]]
     ticks = ticks_of(dts) if len(dts) > 1 else [1]
     repeat = config["wrappers"]["action_repeat"]
-    schedules = [_block_schedule(config["agent"], dt * repeat) for dt in dts]
+    schedules = [_block_schedule(config, dt * repeat) for dt in dts]
     blocks = [s.block_steps * n for s, n in zip(schedules, ticks, strict=True)]
     tick = dts[-1] * repeat
     total = _budget_ticks(config, schedules, ticks, tick)
@@ -107,7 +108,10 @@ def _budget_ticks(
     return math.ceil(config["updates"] / (sum(updates) / len(updates)))
 
 
-def _block_schedule(agent: Mapping[str, Any], dt: float) -> BlockSchedule:
+def _block_schedule(config: Mapping[str, Any], dt: float) -> BlockSchedule:
+    agent = config["agent"]
+    if predicts(config):
+        return _prediction_schedule(config)
     if "rollout_steps" in agent:
         return BlockSchedule.of_rollouts(
             agent["rollout_steps"], agent["epochs"], agent["minibatches"]
@@ -115,3 +119,32 @@ def _block_schedule(agent: Mapping[str, Any], dt: float) -> BlockSchedule:
     if "updates_per_second" not in agent:
         return BlockSchedule.online()
     return BlockSchedule.of(SimpleNamespace(**agent), dt)
+
+
+# ---- sequences to predict ----------------------------------------------------------------------
+
+
+def predicts(config: Mapping[str, Any]) -> bool:
+    """Whether the environment is a sequence to predict."""
+    return envs.kind(config["env"]["name"]) == "sequence"
+
+
+def reads_stream(config: Mapping[str, Any], task: Any) -> bool:
+    """Whether a task is read as streams, rather than in batches of sequences."""
+    reading = config["agent"]["reading"]
+    return bool(task.stream) if reading == "auto" else reading == "stream"
+
+
+def _prediction_schedule(config: Mapping[str, Any]) -> BlockSchedule:
+    """Inputs of a block, and updates per input."""
+    options = {k: v for k, v in config["env"].items() if k != "name"}
+    task = envs.make_task(config["env"]["name"], options)
+    gradient = config["gradient"]
+    lengths = {"tbptt": "length", "artbp": "mean_length", "uoro": "memory_steps"}
+    L = gradient[lengths[gradient["name"]]] if gradient["name"] in lengths else 1
+    L = 1 if gradient.get("window") == "sliding" else L
+    if not reads_stream(config, task):
+        updates = 1 if gradient["name"] == "bptt" else math.ceil(task.steps / L)
+        return BlockSchedule(task.steps, updates / task.steps, 1)
+    whole = 1 if gradient["name"] == "artbp" else L
+    return BlockSchedule(math.ceil(config["agent"]["block_steps"] / whole) * whole, 1 / L, 1)

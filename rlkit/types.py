@@ -1,6 +1,7 @@
 """Tuples that cross module borders, and the legend of shapes.
 
-T time, B batch or parallel environments, O observation, A action, H features or hidden units.
+T time, N agents in one, B batch or parallel environments, O observation, A action, H features or
+hidden units.
 Time comes first: `obs_TBO`. `dt` is in seconds, rewards are rates (per second),
 `start` marks the first input of an episode, `terminated` and `truncated` its two kinds of end.
 """
@@ -73,6 +74,24 @@ class Transition(NamedTuple):
     """true where the time limit ended the episode, and nothing else did"""
     next_state: State = ()
     """memory state after `obs`, before `next_obs`"""
+
+
+class Sequences(NamedTuple):
+    """T inputs of B sequences or streams for each of N agents, and what is to be said at each."""
+
+    x_TNBI: Tensor
+    target_TNB: Tensor
+    """int64 class, or float components (T, N, B, K)"""
+    weight_TNB: Tensor
+    """what a step counts in the loss"""
+    start_TNB: Tensor
+    """true at the first input of a sequence"""
+    decisive_TNB: Tensor
+    """true where an answer shows whether something was remembered"""
+
+    def part(self, first: int, last: int | None) -> "Sequences":
+        """Some of the steps."""
+        return Sequences(*(v[first:last] for v in self))
 
 
 Tree = dict[str, Any]

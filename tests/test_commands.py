@@ -11,6 +11,7 @@ import pytest
 import evaluate
 import train
 from configs.compose import compose_evaluate, compose_train
+from rlkit.options import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["preset=smoke", "sim_seconds=0.4"]
@@ -47,7 +48,7 @@ def test_readme_train_commands(words, tmp_path):
         first = run(*["train.py", "agent=dau", "env=pendulum"], *SMALL, f"outputs={tmp_path}")
         words = [w.replace("<folder>", first.stdout.split()[-1]) for w in words]
         words = [w.replace("sim_seconds=32", "sim_seconds=0.8") for w in words]
-    elif "agent=ppo" in words:
+    elif {"agent=ppo", "agent=predictor"} & set(words):
         words = [w for w in words if not w.startswith("sim_seconds=")]
         words += ["preset=smoke", "evaluation.episodes=1", f"outputs={tmp_path}"]
     elif "--help" not in words:
@@ -137,6 +138,8 @@ MISTAKES = {
     "sim_seconds=0.001": "shorter than one step",
     "agent=dqn env=pendulum": "agents that fit: dau, ddpg",
     "agent=ddpg env=cartpole": "agents that fit: dau, dqn",
+    "gradient=rt2": "agent dau learns from stored windows and takes bptt only (agents that take"
+    " rt2: actor_critic_online, ppo_online, predictor)",
     "agent=ppo env=copying": "env copying is a sequence to predict, but agent ppo needs",
     "env=gym env.id=LunarLander-v9": "did you mean 'LunarLander-v3'",
     "env=gym env.id=MountainCar-v0 dt=0.5": "dt",
@@ -216,6 +219,54 @@ MISTAKES_OF_PPO = {
     "env=gym env.id=FrozenLake-v1 env.native_dt=1 wrappers.velocity_mask=true": "the velocities of"
     " FrozenLake with 16 observation entries are unknown",
 }
+
+
+MISTAKES_OF_PREDICTOR = {
+    "env=pendulum": "agent predictor predicts sequences, but env pendulum is there to act in",
+    "env=anbn": "gradient bptt needs sequences that end, but this is a stream (gradients for"
+    " streams: artbp, rt2, rtrl, tbptt, uoro)",
+    "env=anbn memory=gru gradient=rt2": "(memories that have, with layers=1 and no pre or post:"
+    " block_diagonal, leaky, lru, mingru, rtu; gradients for every memory: bptt, tbptt, artbp)",
+    "env=anbn memory=rtu memory.layers=2 gradient=rt2": "memory rtu in layers does not have",
+    "env=anbn gradient=uoro": "memory none has no state (gradients that take it: bptt, tbptt,",
+    "env=anbn memory=gru gradient=uoro gradient.rank=0": "gradient.rank is 0",
+    "env=anbn memory=gru gradient=uoro gradient.memory_steps=0": "at least 1",
+    "env=anbn memory=gru gradient=tbptt gradient.length=0": "gradient.length is 0",
+    "env=anbn memory=gru gradient=tbptt gradient.length=500 env_steps=400": "gradient.length is"
+    " 500, but the stream has 400 steps",
+    "env=adding memory=gru gradient=tbptt gradient.length=500": "the sequence has 200 steps",
+    "env=anbn memory=vand gradient=uoro gradient.tangent=finite_differences": "draws noise",
+    "env=anbn memory=gru gradient=artbp gradient.alpha=2": "above 2",
+    "env=anbn memory=gru gradient=ur": "did you mean 'uoro'",
+    "env=anbn agent.reading=sequences": "is a stream (allowed: auto, stream)",
+    "env=adding wrappers.velocity_mask=true": "wrappers.velocity_mask is for environments to act",
+    "env=adding dt=0.1": "counted in steps",
+    "env=adding dt_schedule=[2,1]": "dt_schedule is for environments to act in, not for sequences",
+    "env=adding agent.lr=0.1": "agent.lr is 0.1, but must be a list of numbers",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES_OF_PREDICTOR)
+def test_a_mistake_with_the_predictor_is_one_sentence(words):
+    with pytest.raises(ConfigError) as refused:
+        compose_train(["agent=predictor", *words.split()])
+    assert MISTAKES_OF_PREDICTOR[words] in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_predictor_runs_evaluates_and_refuses(tmp_path):
+    words = "agent=predictor env=three_states_world memory=rtu gradient=rt2 preset=smoke"
+    done = run("train.py", *words.split(), f"outputs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.splitlines()[-1].removeprefix("run: "))
+    assert (folder / "plots" / "learning_curve.png").exists()
+    records = [json.loads(x) for x in (folder / "eval.jsonl").read_text().splitlines()]
+    best = min(records, key=lambda r: r["loss"])
+    found = evaluate.evaluate(compose_evaluate([f"run={folder}"]))
+    assert found.items() <= best.items()
+    assert found["optimum"] < found["memoryless_loss"]
+    with pytest.raises(ConfigError, match="video shows environments to act in"):
+        evaluate.evaluate(compose_evaluate([f"run={folder}", "video=true"]))
 
 
 BEFORE_TORCH = MISTAKES_OF_DT_SCHEDULE | {

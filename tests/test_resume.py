@@ -53,6 +53,29 @@ PPO_CASES |= {
     "ppo_online-leaky": f"agent=ppo_online memory=leaky agent.shared_memory=false"
     f" agent.refresh=never {TRACED}",
 }
+ESTIMATORS = {
+    "artbp": "env=anbn memory=gru gradient.mean_length=3",
+    "bptt": "env=adding env.steps=20 memory=lstm optimizer=rmsprop",
+    "rt2": "env=trace_conditioning memory=rtu agent.seeds=2 agent.lr=[0.01,0.001]",
+    "rtrl": "env=distant_brackets memory=gru agent.max_grad_norm=1",
+    "tbptt": "env=anbn memory=vand gradient.length=3 optimizer=sgd",
+    "uoro": "env=three_states_world memory=lstm gradient.rank=2 agent.seeds=2 agent.lr_decay=0.1",
+}
+PREDICTOR_CASES = {
+    f"predictor-{name}": f"agent=predictor gradient={name} {task}"
+    for name, task in ESTIMATORS.items()
+}
+PREDICTOR_CASES["predictor-sliding"] = (
+    "agent=predictor env=anbn memory=elman gradient=tbptt gradient.window=sliding gradient.length=3"
+)
+PREDICTOR_CASES["predictor-numba"] = (
+    "agent=predictor env=trace_conditioning memory=rtu gradient=rt2 agent.kernel=numba num_envs=1"
+    " env_steps=240 agent.seeds=2"
+)
+PREDICTOR_CASES["predictor-sequence-as-stream"] = (
+    "agent=predictor env=copying env.delay_steps=9 memory=gru gradient=uoro agent.reading=stream"
+    " gradient.memory_steps=3"
+)
 SMALL = (
     "preset=smoke num_envs=5 sim_seconds=1.2 evaluation.count=3 evaluation.episodes=2"
     " checkpoint.count=4 agent.updates_per_second=60 agent.replay_capacity=190"
@@ -83,11 +106,21 @@ SMALL_ONLINE = (
     "preset=smoke sim_seconds=3.84 evaluation.count=3 evaluation.episodes=2 checkpoint.count=4"
     " memory.hidden_size=8"
 )
-EVERY = CASES | MEMORY_CASES | PPO_CASES | SCHEDULE_CASES | ONLINE_CASES
+SMALL_PREDICTOR = (
+    "preset=smoke num_envs=2 env_steps=480 agent.block_steps=20 evaluation.count=3"
+    " checkpoint.count=4 memory.hidden_size=4 log_every_seconds=40"
+)
+EVERY = CASES | MEMORY_CASES | PPO_CASES | SCHEDULE_CASES | ONLINE_CASES | PREDICTOR_CASES
 
 
 def config_of(words, tmp_path):
     small = SMALL_PPO if "agent=ppo" in words else SMALL_ONLINE if "_online" in words else SMALL
+    if "agent=predictor" in words:
+        small = (
+            SMALL_PREDICTOR.replace("memory.hidden_size=4", "")
+            if "vand" in words
+            else SMALL_PREDICTOR
+        )
     return compose_train([*small.split(), *words.split(), f"outputs={tmp_path}"])
 
 
@@ -126,6 +159,8 @@ def assert_same_run(a, b):
 
 @pytest.mark.parametrize("words", EVERY.values(), ids=EVERY)
 def test_killed_and_resumed_equals_uninterrupted(words, tmp_path, monkeypatch):
+    if "numba" in words:
+        pytest.importorskip("numba")
     whole = train.train(config_of(words, tmp_path))
     # 8 of 12: after the second checkpoint, in the middle of an interval
     cut = killed_after(8, config_of(words, tmp_path / "cut"), monkeypatch)

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from rlkit.options import ConfigError
 from rlkit.types import State
 
+LinearForm = tuple[Tensor, Tensor, tuple[Tensor, Tensor]]
+"""Complex eigenvalues (H,), real gains (H,), and W as real and imaginary part (I, H)."""
+
 
 class Step(NamedTuple):
     """What a memory returns for one step, or for a sequence (`y` and `penalty` then T first)."""
@@ -137,8 +140,8 @@ class Memory(nn.Module):
         step: Step = super().__call__(x_TBI, state, start_TB)
         return step._replace(state=tuple(s.clone() for s in step.state))  # no views of y
 
-    def linear_form(self) -> tuple[Tensor, Tensor, Tensor] | None:
-        """λ (H,), γ (H,) and W (H, I) of h' = λ ⊙ h + γ ⊙ (W x), where that is the recurrence."""
+    def linear_form(self) -> LinearForm | None:
+        """What h' = λ ⊙ h + γ ⊙ (x W) is made of, where that is the recurrence."""
         return None
 
     def initial_traces(self, B: int) -> tuple[Tensor, ...]:
@@ -164,6 +167,12 @@ class Memory(nn.Module):
         parameters, and the direct-path gradient of x.
         """
         raise NotImplementedError
+
+
+def vmapped(x: Tensor) -> bool:
+    """Whether this runs inside vmap, which knows neither fused cells nor hand-written backwards."""
+    inside: bool = torch._C._functorch.is_batchedtensor(x)
+    return inside
 
 
 def select(start_B: Tensor, fresh: Any, state: Any) -> Any:

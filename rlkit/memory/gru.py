@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rlkit.memory.base import Memory, Step
+from rlkit.memory.base import Memory, Step, vmapped
 from rlkit.memory.initial import check_hidden_size, gate_bias, uniform
 from rlkit.memory.recurrent import Kernel, Slopes, unroll
 from rlkit.types import State
@@ -74,6 +74,8 @@ class GRU(Memory):
         return ((1 - z) * n + z * h,)
 
     def step(self, x_BI: Tensor, state: State) -> Step:
+        if vmapped(x_BI):
+            return super().step(x_BI, state)
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
         h_BH = torch.gru_cell(x_BI, state[0], *weights)  # the same in one call: acting
         return Step(h_BH, (h_BH,))

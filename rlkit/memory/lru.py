@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.memory import pairs
-from rlkit.memory.base import Memory, Step
+from rlkit.memory.base import LinearForm, Memory, Step
 from rlkit.memory.scan import scan
 from rlkit.memory.traces import complex_trace_step
 from rlkit.options import ConfigError
@@ -73,9 +73,9 @@ class LRU(Memory):
         gamma = self.gamma_log.exp()[:, None]
         return pairs.complex_linear(x, gamma * self.B_re, gamma * self.B_im)
 
-    def linear_form(self) -> tuple[Tensor, Tensor, Tensor]:
+    def linear_form(self) -> LinearForm:
         lam = pairs.eigenvalues(self.nu_log, self.theta_log)
-        return lam, self.gamma_log.exp(), torch.complex(self.B_re, self.B_im)
+        return lam, self.gamma_log.exp(), (self.B_re.T, self.B_im.T)
 
     def read(self, h: Tensor, x: Tensor) -> Tensor:
         """Y from the complex state and the input."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rlkit.memory.base import Memory, Step, select
+from rlkit.memory.base import Memory, Step, select, vmapped
 from rlkit.memory.initial import check_hidden_size, gate_bias, uniform
 from rlkit.memory.reset_tokens import lstm_with_tokens
 from rlkit.types import State
@@ -71,6 +71,8 @@ class LSTM(Memory):
         return torch.sigmoid(o) * torch.tanh(c), c
 
     def step(self, x_BI: Tensor, state: State) -> Step:
+        if vmapped(x_BI):
+            return super().step(x_BI, state)
         weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
         h_BH, c_BH = torch.lstm_cell(x_BI, state, *weights)  # the same in one call: acting
         return Step(h_BH, (h_BH, c_BH))

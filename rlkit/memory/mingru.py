@@ -8,10 +8,14 @@ weights: z, h; they start in U(-1/√I, 1/√I), as torch's Linear. Here z write
 (steps) starts its bias at -log U(1, T_max - 1) (Tallec & Ollivier, 2018), `timescale_steps` where
 1 - z = exp(-1/T).
 
+Exact real-time gradients: with v = (x, 1), E_z ← (1 - z) ⊙ E_z + z (1 - z) (n - h) v and
+E_n ← (1 - z) ⊙ E_n + z v, where n is the candidate.
+
 Differs from the paper: the plain candidate of its section 3.1 as in its equations, not the
 positive one that its log-space scan needs.
 
-Shapes: T time, B batch, I input, H hidden.  State: (h_BH,), zero at first.
+Shapes: T time, B batch, I input, H hidden, V = I + 1.  State: (h_BH,), zero at first.
+Traces: (E_BGHV,), G gate and candidate.
 """
 
 import torch
@@ -32,6 +36,8 @@ class MinGRU(Memory):
         chrono: longest dependency in steps, above 2; null: biases as drawn.
         timescale_steps: range of the initial time constants in steps.
     """
+
+    has_traces = True
 
     def __init__(
         self,
@@ -64,3 +70,24 @@ class MinGRU(Memory):
         keep, added = self.project(x_TBI).chunk(2, dim=-1)
         h_TBH = scan(keep, added, state[0], start_TB)
         return Step(h_TBH, (h_TBH[-1],))
+
+    def initial_traces(self, B: int) -> tuple[Tensor, ...]:
+        weight = self.x_to_zh.weight
+        return (weight.new_zeros(B, 2, len(weight) // 2, self.input_size + 1),)
+
+    def trace_step(
+        self, x_BI: Tensor, state: State, traces: tuple[Tensor, ...]
+    ) -> tuple[Step, tuple[Tensor, ...]]:
+        (h,), (E,) = state, traces
+        matrix = torch.cat((self.x_to_zh.weight, self.x_to_zh.bias.unsqueeze(1)), 1)
+        matrix = matrix.unflatten(0, (2, -1))
+        with torch.no_grad():
+            v_BV = torch.cat((x_BI, torch.ones_like(x_BI[:, :1])), 1)
+            gate, n = torch.einsum("bv,ghv->gbh", v_BV, matrix)
+            z = torch.sigmoid(gate)
+            direct = torch.stack((z * (1 - z) * (n - h), z), 1)
+            E = (1 - z)[:, None, :, None] * E + direct.unsqueeze(3) * v_BV[:, None, None]
+            h = torch.lerp(h, n, z)
+        moved = torch.einsum("bghv,ghv->bh", E, matrix - matrix.detach())
+        by_input = torch.einsum("bi,ghi->bgh", x_BI - x_BI.detach(), matrix[..., :-1].detach())
+        return Step(h + moved + (direct * by_input).sum(1), (h,)), (E,)

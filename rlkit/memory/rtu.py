@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rlkit.memory import pairs
-from rlkit.memory.base import Memory, Step
+from rlkit.memory.base import LinearForm, Memory, Step
 from rlkit.memory.block_scan import block_scan
 from rlkit.memory.scan import scan
 from rlkit.memory.traces import block_trace_step, complex_trace_step, sides
@@ -71,8 +71,8 @@ class RTU(Memory):
         gamma = torch.sqrt(-torch.expm1(-2 * self.nu_log.exp()))
         return pairs.eigenvalues(self.nu_log, self.theta_log), gamma
 
-    def linear_form(self) -> tuple[Tensor, Tensor, Tensor] | None:
-        return (*self.coefficients(), torch.complex(self.W1, self.W2).T) if self.linear else None
+    def linear_form(self) -> LinearForm | None:
+        return (*self.coefficients(), (self.W1, self.W2)) if self.linear else None
 
     def step(self, x_BI: Tensor, state: State) -> Step:
         lam, gamma = self.coefficients()

@@ -45,4 +45,4 @@ class RMSpropOptions:
 
 @dataclass(frozen=True)
 class SGDOptions:
-    pass
+    momentum: float = option("of the gradient; 0: none", low=0, high=0.999999)

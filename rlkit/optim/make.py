@@ -32,7 +32,7 @@ def make_optimizer(
         own = {k: v for k, v in options.items() if k != "name"}
         return lambda parameter, sizes: AdaTerm(parameter, lr, **own, sizes=sizes)
     if options["name"] == "sgd":
-        return lambda parameter, sizes: SGD(parameter, lr)
+        return lambda parameter, sizes: SGD(parameter, lr, options["momentum"])
     from torch.optim import Adam  # two seconds: see rmsprop.py
 
     betas = (options["beta1"], options["beta2"])

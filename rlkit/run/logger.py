@@ -48,7 +48,7 @@ class RunLogger:
         counters = {"env_steps": env_steps, "sim_seconds": sim_seconds, "updates": updates}
         self._write("metrics", {**counters, "wall_seconds": self.wall_seconds, **metrics})
 
-    def log_eval(self, record: Mapping[str, float]) -> None:
+    def log_eval(self, record: Mapping[str, Any]) -> None:
         """Writes an evaluation, e.g. `rlkit.run.evaluation.summary` and the three counters."""
         missing = [name for name in COUNTERS[:3] if name not in record]
         if missing:
@@ -97,7 +97,11 @@ class RunLogger:
         self._files[name].write(json.dumps(values).encode() + b"\n")
         if self._events is not None:
             prefix = "eval/" if name == "eval" else ""
-            scalars = {f"{prefix}{k}": float(v) for k, v in record.items() if k not in COUNTERS}
+            scalars = {
+                f"{prefix}{k}": float(v)
+                for k, v in record.items()
+                if k not in COUNTERS and isinstance(v, int | float | np.number)
+            }
             scalars |= {f"time/{k}": float(record[k]) for k in COUNTERS[1:]}
             self._events.add_scalars(scalars, self._env_steps)
 
@@ -139,7 +143,9 @@ class _EventWriter:
 
 
 def _json_value(value: Any) -> Any:
-    """A plain number; null for NaN and infinity, which are not JSON."""
+    """A plain value; null for NaN and infinity, which are not JSON."""
+    if isinstance(value, list):
+        return [_json_value(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

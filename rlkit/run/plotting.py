@@ -50,6 +50,23 @@ def learning_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Pat
     return _save(figure, path)
 
 
+def loss_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Held-out and online loss against inputs, with what is possible with and without memory."""
+    last = eval_records[-1]
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="inputs", ylabel=f"loss ({last['unit']})", yscale="log")
+    steps = [record["env_steps"] for record in eval_records]
+    for key, label in (("loss", "held out"), ("online_loss", "while learning")):
+        loss = np.array([record[key] for record in eval_records], dtype=np.float64)
+        axes.plot(steps, loss, marker=".", label=label)
+    for key, label in (("memoryless_loss", "best without memory"), ("optimum", "optimum")):
+        if last[key]:
+            axes.axhline(last[key], linestyle="--", color="grey")
+            axes.annotate(label, (steps[0], last[key]), color="grey", va="bottom")
+    axes.legend()
+    return _save(figure, path)
+
+
 def success_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Success rate against environment steps, with its 95 % Wilson interval."""
     steps, rate, n = (

@@ -7,12 +7,12 @@ from typing import TextIO
 
 
 class Progress:
-    """Shows env steps, simulated seconds, the last return, speed and time left.
+    """Shows env steps, simulated seconds, the last result, speed and time left.
 
     Args:
         total_steps: env steps of the whole run.
         start_steps: env steps a resumed run begins with.
-        interval_seconds: plain lines, besides those with a new return, are this far apart.
+        interval_seconds: plain lines, besides those with a new result, are this far apart.
         stream: where to write; standard output belongs to results.
         clock: seconds from any origin.
     """
@@ -30,7 +30,7 @@ class Progress:
         self._total_steps, self._start_steps = total_steps, start_steps
         self._interval_seconds, self._clock = interval_seconds, clock
         self._start_seconds = self._last_line_seconds = clock()
-        self._return = ""
+        self._result = ""
         self._bar = None
         if self._stream.isatty():
             from tqdm import tqdm
@@ -44,19 +44,17 @@ class Progress:
                 file=self._stream,
             )
 
-    def update(
-        self, env_steps: int, *, sim_seconds: float, return_mean: float | None = None
-    ) -> None:
-        """Reports where the run is; give `return_mean` right after an evaluation."""
-        if return_mean is not None:
-            self._return = f", return {return_mean:.4g}"
-        text = f"{sim_seconds:,.6g} s simulated{self._return}"
+    def update(self, env_steps: int, *, sim_seconds: float, result: str | None = None) -> None:
+        """Reports where the run is; give `result` right after an evaluation."""
+        if result is not None:
+            self._result = f", {result}"
+        text = f"{sim_seconds:,.6g} s simulated{self._result}"
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(env_steps - self._bar.n)
             return
         now = self._clock()
-        if return_mean is None and now - self._last_line_seconds < self._interval_seconds:
+        if result is None and now - self._last_line_seconds < self._interval_seconds:
             return
         self._last_line_seconds = now
         speed = (env_steps - self._start_steps) / max(now - self._start_seconds, 1e-9)

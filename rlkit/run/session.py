@@ -24,7 +24,6 @@ class Loop(Protocol):
     """What a session asks of a loop."""
 
     agent: Any
-    runner: Any
     updates: int
 
     @property
@@ -45,14 +44,14 @@ class Part(NamedTuple):
         loop: what runs.
         envs: the training environments.
         eval_envs: environments of the evaluations.
-        evaluate: plays the fixed episodes.
+        evaluate: plays the fixed episodes, or finds losses (a record).
     """
 
     stage: Stage
     loop: Loop
     envs: Any
     eval_envs: Any
-    evaluate: Callable[[], EvalResult]
+    evaluate: Callable[[], EvalResult | dict[str, Any]]
 
     def close(self) -> None:
         """Closes the environments."""
@@ -136,7 +135,7 @@ class Session:
             counters = self._counters()
             values = {"dt": counters.pop("dt")} | values | loop.pop_metrics()
             self.logger.log(values, **counters)
-        return_mean = (
+        result = (
             self._evaluate()
             if self.intervals["evaluation"] and ("evaluation" in due or final)
             else None
@@ -145,7 +144,7 @@ class Session:
             self._save()
         counters = self._counters()
         self.progress.update(
-            counters["env_steps"], sim_seconds=counters["sim_seconds"], return_mean=return_mean
+            counters["env_steps"], sim_seconds=counters["sim_seconds"], result=result
         )
 
     def _counters(self) -> dict[str, Any]:
@@ -158,12 +157,16 @@ class Session:
 
     # ---- evaluation -------------------------------------------------------------------------
 
-    def _evaluate(self) -> float:
-        record = self._counters() | summary(self.part.evaluate(), self.part.eval_envs)
+    def _evaluate(self) -> str:
+        found = self.part.evaluate()
+        found = found if isinstance(found, dict) else summary(found, self.part.eval_envs)
+        record: dict[str, Any] = self._counters() | found
         record["wall_seconds"] = self.logger.wall_seconds
         self.logger.log_eval(record)
-        if record["return_mean"] > self.best:
-            self.best = record["return_mean"]
+        name = "return_mean" if "return_mean" in record else "loss"
+        score = record[name] if name == "return_mean" else -record[name]
+        if score > self.best:
+            self.best = score
             files = {"agent": self.loop.agent.get_state()}
             save_best(self._checkpoints, files, step=record["env_steps"], metadata=record)
         if self.plane is not None:
@@ -179,7 +182,7 @@ class Session:
                 y_label=self.plane.y_label,
             )
             plotting.save_snapshot(self.folder, snapshot, record["env_steps"])
-        return float(record["return_mean"])
+        return f"{name.removesuffix('_mean')} {record[name]:.4g}"
 
     def _draw(self) -> None:
         if not self.config["plots"]:
@@ -189,7 +192,8 @@ class Session:
             return
         plots = self.folder / "plots"
         records = [json.loads(line) for line in lines]
-        plotting.learning_curve(records, plots / "learning_curve.png")
+        curve = plotting.loss_curve if "loss" in records[0] else plotting.learning_curve
+        curve(records, plots / "learning_curve.png")
         figures = {"plots/learning_curve": plots / "learning_curve.png"}
         if "success_rate" in records[0]:
             plotting.success_curve(records, plots / "success_rate.png")

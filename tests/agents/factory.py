@@ -161,7 +161,7 @@ def make_ac(given: Spaces, memory="rtu", memory_options=None, seed=0, **changes)
     def build(input_size: int):
         return make_memory(memory, input_size, **(memory_options or {"hidden_size": 6}))
 
-    changes = {"optimizer": {"name": "sgd"}} | changes
+    changes = {"optimizer": {"name": "sgd", "momentum": 0.0}} | changes
     return make_agent("actor_critic_online", given, seed, preset=AC, memory=build, **changes)
 
 

@@ -8,7 +8,7 @@ import yaml
 
 import agents
 import envs
-from configs import build
+from configs import build, predict
 from configs.compose import (
     FOLDER,
     choices,
@@ -17,8 +17,9 @@ from configs.compose import (
     evaluation_config,
     resume_train,
 )
+from configs.stages import stages_of
 from envs.mujoco import BODIES
-from rlkit import memory
+from rlkit import gradients, memory
 from rlkit.optim.make import OPTIMIZERS
 from rlkit.options import ConfigError, class_attribute, declared
 from rlkit.run.folder import write_description
@@ -28,6 +29,7 @@ REGISTRIES = {
     "agent": agents.AGENTS,
     "env": envs.ENVS,
     "memory": memory.MEMORIES,
+    "gradient": gradients.GRADIENTS,
     "optimizer": OPTIMIZERS,
 }
 
@@ -39,7 +41,7 @@ def test_yaml_and_registry_have_the_same_names(group):
         assert yaml.safe_load((FOLDER / group / f"{name}.yaml").read_text())["name"] == name
 
 
-@pytest.mark.parametrize("group", ["agent", "env"])
+@pytest.mark.parametrize("group", ["agent", "env", "gradient"])
 def test_every_declared_option_is_documented_and_has_a_value(group):
     for name in choices(group):
         options = declared(REGISTRIES[group].target(name) + "Options")
@@ -51,6 +53,7 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
 
 
 CONTINUOUS = {*BODIES, "bipedal_walker", "car_racing", "mountain_car_continuous", "pendulum"}
+ACTING = [a for a in agents.AGENTS.names() if a != "predictor"]
 ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
 SMALL = {
     "actor_critic_online": ["num_envs=2"],
@@ -63,7 +66,7 @@ OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
 
 def pairs():
     """Agents × environments whose actions fit; only PPO learns an encoder of pixels."""
-    for agent in agents.AGENTS.names():
+    for agent in ACTING:
         kind = class_attribute(agents.AGENTS.target(agent), "actions")
         for env in envs.ENVS.names():
             fits = kind == "any" or (kind == "continuous") == (env in CONTINUOUS)
@@ -93,6 +96,29 @@ def test_every_pair_constructs_and_construction_changes_no_config(agent, env):
     assert one_block(compose_train(words)).updates > 0
 
 
+@pytest.mark.parametrize("task", [n for n in envs.ENVS.names() if envs.kind(n) == "sequence"])
+def test_every_task_is_predicted(task):
+    words = ["agent=predictor", f"env={task}", "memory=rtu", "preset=smoke", "gradient=tbptt"]
+    config = compose_train([*words, "gradient.length=8", "num_envs=3", "agent.seeds=2"])
+    before = copy.deepcopy(config)
+    part = build.make_part(config, *stages_of(config), seed_everything(0))
+    part.loop.block()
+    found = part.evaluate()
+    assert part.loop.updates > 0
+    assert config == before
+    assert all(len(row) == 2 for row in found["losses"])
+    held_out = predict.make_task(config, held_out=True)
+    assert found["memoryless_loss"] == held_out.memoryless_loss
+
+
+def test_a_sequence_is_read_as_a_stream_if_asked():
+    words = ["agent=predictor", "env=copying", "memory=gru", "preset=smoke", "gradient=uoro"]
+    config = compose_train([*words, "agent.reading=stream"])
+    loop = build.make_part(config, *stages_of(config), seed_everything(0)).loop
+    loop.block()
+    assert (loop.stream, loop.vector_steps) == (True, 20)
+
+
 @pytest.mark.parametrize("name", memory.MEMORIES.names())
 def test_every_memory_is_trained_by_ppo(name):
     words = ["agent=ppo", "env=cartpole", *ON_POLICY, "num_envs=4", f"memory={name}"]
@@ -119,11 +145,22 @@ def test_a_memory_without_traces_is_refused_by_agents_that_learn_by_them(agent, 
     assert all(name in str(error.value) for name in memory.memories_with_traces())
 
 
+@pytest.mark.parametrize("agent", AGENTS_BY_TRACES)
+@pytest.mark.parametrize("gradient", [g for g in gradients.GRADIENTS.names() if g != "rt2"])
+def test_agents_that_learn_by_traces_take_no_other_gradient(agent, gradient):
+    assert compose_train([f"agent={agent}", "env=cartpole"])["gradient"] == {"name": "rt2"}
+    expected = f"gradient is {gradient}, but agent {agent} learns by real-time traces and takes rt2"
+    with pytest.raises(ConfigError, match=expected) as error:
+        compose_train([f"agent={agent}", "env=cartpole", f"gradient={gradient}"])
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("agent", agents.AGENTS.names())
 def test_presets(agent):
     assert {"fast", "smoke"} <= set(choices(f"preset/{agent}"))
-    start = [f"agent={agent}", f"env={'pendulum_two_torque' if agent == 'dqn' else 'pendulum'}"]
-    start += ["memory=rtu"] if agent in AGENTS_BY_TRACES else []
+    env = {"dqn": "pendulum_two_torque", "predictor": "adding"}.get(agent, "pendulum")
+    start = [f"agent={agent}", f"env={env}"]
+    start += ["memory=rtu", "gradient=rt2"] if agent in AGENTS_BY_TRACES else []
     plain, fast = compose_train(start), compose_train([*start, "preset=fast"])
     assert fast == plain
     assert plain["preset"] == "fast"

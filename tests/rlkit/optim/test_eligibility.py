@@ -9,6 +9,7 @@ from rlkit.optim.make import make_optimizer
 from rlkit.seeding import generator
 
 B, DECAY = 3, 0.7
+SGD = {"name": "sgd", "momentum": 0.0}
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def double():
 def rows(count: int = B, kappa: float = 2.0, lr: float = 1.0) -> Eligibility:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
-    return Eligibility(module, make_optimizer({"name": "sgd"}, lr, 1), count, kappa)
+    return Eligibility(module, make_optimizer(SGD, lr, 1), count, kappa)
 
 
 def test_each_row_has_the_traces_it_would_have_alone():
@@ -67,7 +68,7 @@ def test_a_step_is_the_mean_of_bounded_ones(kappa, lr):
 def test_a_linear_critic_is_not_carried_past_its_error():
     """With κ ≥ 1 and features within 1, one step takes away at most all of δ."""
     module = nn.Sequential(nn.Linear(6, 1, bias=False), nn.Flatten(0))
-    flat = Eligibility(module, make_optimizer({"name": "sgd"}, 1e6, 1), 1, 1.0)
+    flat = Eligibility(module, make_optimizer(SGD, 1e6, 1), 1, 1.0)
     x = 2 * torch.rand(1, 6, generator=generator(4)) - 1
     v = flat.outputs(x)
     flat.accumulate(v, 0.0)

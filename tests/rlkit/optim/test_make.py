@@ -30,7 +30,7 @@ def test_a_horizon_under_one_update_is_the_sign_of_the_gradient():
 
 def test_sgd_is_plain_descent():
     parameter = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-    optimizer = make_optimizer({"name": "sgd"}, 0.25, 1.0)(parameter, [2])
+    optimizer = make_optimizer({"name": "sgd", "momentum": 0.0}, 0.25, 1.0)(parameter, [2])
     parameter.grad = torch.tensor([4.0, -2.0])
     optimizer.step()
     assert parameter.tolist() == [0.0, 2.5]

@@ -16,7 +16,7 @@ def test_plain_lines_come_at_intervals_and_at_evaluations():
     for second in range(1, 13):
         now[0] = float(second)
         progress.update(200 + 20 * second, sim_seconds=second * 2.0)
-    progress.update(440, sim_seconds=24.0, return_mean=-12.5)
+    progress.update(440, sim_seconds=24.0, result="return -12.5")
     progress.close()
     assert stream.getvalue().splitlines() == [
         "400 of 1,000 env steps, 20 s simulated, 20 steps/s, 30 s left",
@@ -27,7 +27,7 @@ def test_plain_lines_come_at_intervals_and_at_evaluations():
 def test_a_terminal_gets_a_bar():
     stream = Terminal()
     progress = Progress(1000, stream=stream)
-    progress.update(500, sim_seconds=25.0, return_mean=3.0)
+    progress.update(500, sim_seconds=25.0, result="return 3")
     progress.update(1000, sim_seconds=50.0)
     progress.close()
     last = stream.getvalue().rstrip().split("\r")[-1]
@@ -37,7 +37,7 @@ def test_a_terminal_gets_a_bar():
 
 def test_nothing_goes_to_standard_output(capsys):
     progress = Progress(10)
-    progress.update(10, sim_seconds=1.0, return_mean=0.0)
+    progress.update(10, sim_seconds=1.0, result="return 0")
     progress.close()
     out, err = capsys.readouterr()
     assert out == ""

@@ -1,0 +1,206 @@
+"""The predictor: every memory and estimator, many agents at once, and how losses are counted."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.predictor import Predictor, PredictorOptions
+from rlkit.gradients import GRADIENTS, check_gradient
+from rlkit.loops.supervised import SupervisedLoop
+from rlkit.memory import MEMORIES, make_memory
+from rlkit.options import ConfigError
+from tests.contracts.memories import options_of
+from tests.rlkit.gradients.estimating import OPTIONS
+
+PERIOD = 3
+SMALLER = {
+    "block_diagonal": {"kind": "nonlinear", "f": "tanh"},  # its blocks may grow
+    "ffm": {"memory_size": 4, "context_size": 2},
+    "gtrxl": {"window": 4},
+    "mamba": {"expand": 1, "state_size": 4},
+    "s5": {"state_size": 8},
+}
+INPUTS = {"bptt": 240, "artbp": 240, "rtrl": 72}
+
+
+class Counting:
+    """0 0 1 0 0 1 …: which comes next? As a stream, or in sequences of 12."""
+
+    input_size = target_size = 2
+    loss, unit = "cross_entropy", "bits"
+    stream, steps = True, 12
+    place = 0
+
+    def batch(self, T, B, first):
+        symbols = (np.arange(first, first + T + 1) % PERIOD == PERIOD - 1).astype(int)
+        start = np.zeros((T, B), dtype=bool)
+        start[0] = first == 0
+        x = np.eye(2, dtype=np.float32)[symbols[:-1]]
+        target = np.repeat(symbols[1:, None], B, 1)
+        return np.repeat(x[:, None], B, 1), target, np.ones((T, B), np.float32), start
+
+    def begin(self, seeds):
+        self.B = len(seeds)
+
+    def read(self, T):
+        found = self.batch(T, self.B, self.place)
+        self.place += T
+        return found
+
+    def sample(self, rng, T, B):
+        return self.batch(T or self.steps, B, 0)
+
+    def decisive(self, batch):
+        return batch[1] == 1
+
+
+def predictor(memory="elman", gradient="tbptt", options=None, seed=0, task=None, **changes):
+    """With Adam."""
+    torch.manual_seed(seed)
+    values = {
+        "lr": (0.02,),
+        "seeds": 1,
+        "lr_decay": 0.0,
+        "readout_sizes": (),
+        "reading": "auto",
+        "max_grad_norm": None,
+        "moment_horizon_updates": 10.0,
+        "block_steps": 12,
+        "evaluation_steps": 12,
+        "compile": False,
+        "kernel": "torch",
+    }
+    own = options_of(memory) if memory != "none" else {}
+    own |= {"hidden_size": 6} if "hidden_size" in own else {}
+    own |= SMALLER.get(memory, {})
+    return Predictor(
+        PredictorOptions(**(values | changes)),
+        task or Counting(),
+        lambda size: make_memory(memory, size, **own),
+        {"name": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        {"name": gradient, **OPTIONS[gradient], **(options or {})},
+        gradient != "bptt",
+        torch.Generator().manual_seed(seed),
+    )
+
+
+def follow(agent, inputs=120, B=1, task=None):
+    """Learns; returns the totals of the first and of the last quarter."""
+    stream = agent.stream
+    loop = SupervisedLoop(task or Counting(), agent, B, stream, 12, seed=0)
+    marks = []
+    while loop.vector_steps < inputs:
+        before = agent.totals.clone()
+        loop.block()
+        marks.append(agent.totals - before)
+    quarter = len(marks) // 4
+    return sum(marks[:quarter]), sum(marks[-quarter:])
+
+
+def legal():
+    """All that `check_gradient` lets pass."""
+    for gradient in GRADIENTS.names():
+        for memory in MEMORIES.names():
+            own = {"name": memory, **(options_of(memory) if memory != "none" else {})}
+            try:
+                check_gradient(gradient, OPTIONS[gradient], own, gradient != "bptt")
+            except ConfigError:
+                continue
+            yield memory, gradient
+
+
+def test_what_is_legal():
+    pairs = list(legal())
+    n = len(MEMORIES.names())
+    counts = {g: sum(pair[1] == g for pair in pairs) for g in GRADIENTS.names()}
+    assert counts == {"artbp": n, "bptt": n, "rt2": 5, "rtrl": n - 1, "tbptt": n, "uoro": n - 1}
+
+
+@pytest.mark.parametrize(("memory", "gradient"), list(legal()))
+def test_every_memory_lowers_the_loss_with_every_estimator(memory, gradient):
+    first, last = follow(predictor(memory, gradient), INPUTS.get(gradient, 120))
+    assert last[0].isfinite()
+    assert last[0] / last[1] < 0.97 * first[0] / first[1]
+
+
+def test_a_memory_makes_the_next_symbol_certain():
+    without = follow(predictor("none"), 600)[1]
+    with_memory = follow(predictor("rtu", "rt2"), 600)[1]
+    assert without[0] / without[1] > 0.9 * math.log(2) * 2 / 3
+    assert with_memory[0] / with_memory[1] < 0.05
+    assert with_memory[2] == with_memory[1]
+    assert with_memory[3] == with_memory[4]
+
+
+@pytest.mark.parametrize("gradient", ["bptt", "rt2", "tbptt"])
+def test_agents_of_a_sweep_equal_agents_alone(gradient):
+    """Step sizes share weights and data; each agent is as if the others were not there."""
+    many = predictor("rtu", gradient, lr=(0.02, 0.005), seeds=2, max_grad_norm=0.5)
+    follow(many, 60, B=2)
+    for i, lr in enumerate(many.options.lr):
+        alone = predictor("rtu", gradient, lr=(lr,), max_grad_norm=0.5)
+        follow(alone, 60, B=2)
+        for name, vector in alone.params.items():
+            torch.testing.assert_close(many.params[name][2 * i], vector[0], rtol=1e-3, atol=1e-5)
+    other = (many.params["memory"][0] - many.params["memory"][1]).abs().max()
+    assert other > 0.1  # another seed
+
+
+def test_step_sizes_decay_with_the_inputs():
+    """Adam's first step has the size of its rate."""
+    agent = predictor(lr_decay=2.0)
+    before = agent.params["readout"].clone()
+    agent.begin(1)
+    loop = SupervisedLoop(Counting(), agent, 1, True, 4, seed=0)
+    loop.block()
+    moved = (agent.params["readout"] - before).abs().max().item()
+    assert moved == pytest.approx(0.02 / (1 + 2 * math.sqrt(4)), rel=1e-3)
+
+
+def test_results_by_hand():
+    agent = predictor(lr=(0.1, 0.2, 0.3), seeds=2)
+    loss = torch.tensor([4.0, 6.0, 2.0, 4.0, math.nan, 1.0], dtype=torch.float64) * math.log(2)
+    ones = torch.ones(6, dtype=torch.float64)
+    found = agent.results(torch.stack((loss, 2 * ones, ones, ones, 4 * ones)))
+    assert found["best_lr"] == 0.2
+    assert found["loss"] == pytest.approx(1.5)
+    assert found["accuracy"] == 0.5
+    assert found["decisive_accuracy"] == 0.25
+    assert found["losses"][0] == pytest.approx([2.0, 3.0])
+
+
+def test_squared_losses_are_summed_over_components():
+    task = SimpleNamespace(input_size=2, target_size=2, loss="squared", unit="squared error")
+    agent = predictor(task=task)
+    out, target = torch.zeros(1, 1, 1, 2), torch.tensor([[[[3.0, 4.0]]]])
+    assert agent.loss(out, target).item() == 25
+
+
+def test_weights_say_what_counts():
+    """Inputs of weight 0 move nothing."""
+
+    class Silent(Counting):
+        def batch(self, T, B, first):
+            x, target, weight, start = super().batch(T, B, first)
+            return x, target, 0 * weight, start
+
+    agent = predictor(options={"length": 2})
+    before = {name: vector.clone() for name, vector in agent.params.items()}
+    loop = SupervisedLoop(Silent(), agent, 1, True, 12, seed=0)
+    loop.block()
+    assert agent.updates == 6
+    for name, vector in agent.params.items():
+        assert torch.equal(vector, before[name])
+    assert (agent.totals[:2] == 0).all()
+
+
+def test_weights_are_saved_by_name():
+    a, b = predictor("gru", seeds=2), predictor("gru", seeds=2, seed=5)
+    state = a.get_state()
+    assert state["memory.weight_hh"].shape == (2, 18, 6)
+    assert state["readout.0.bias"].shape == (2, 2)
+    b.load_state_dict(state)
+    assert all(torch.equal(v, b.get_state()[k]) for k, v in state.items())
