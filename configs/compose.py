@@ -21,11 +21,11 @@ from configs.check import (
     check_budget,
     check_component,
     check_config,
-    check_evaluated_prediction,
     check_same_borders,
     own,
     trial,
 )
+from configs.check_prediction import check_evaluated_prediction
 from configs.stages import stages_of
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
@@ -149,7 +149,8 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
             config["evaluation"][key] = request[key]
     if envs.kind(config["env"]["name"]) == "sequence":
         config["env"] = config["env"] | request["env"]
-        check_evaluated_prediction(config, request)
+        check_evaluated_prediction(request)
+        check_component("env", config["env"])
         return config
     if request["dt"] is not None:
         config["dt"] = request["dt"]

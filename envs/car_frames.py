@@ -62,7 +62,6 @@ TYRE = (WHEEL_RADIUS, -WHEEL_RADIUS)
 SQUARE = np.array([-1 + 1j, 1 + 1j, 1 - 1j, -1 - 1j])
 
 Color = tuple[int, ...]
-Part = tuple[tuple[float, float], Color]
 
 
 class Frames(ABC):
@@ -190,21 +189,16 @@ class FastFrames(Frames):
 
     def _wheels(self, wheels: Any) -> tuple[Array, Array, list[Color]]:
         """Tyres and, while it is above, the white mark that turns with each."""
-        places, turns, ends = [], [], []
-        colors: list[Color] = []
-        for wheel in wheels:
-            mark = _mark(wheel.phase)
-            parts: list[Part] = [(TYRE, BLACK)]
-            if mark is not None:
-                parts.append((mark, self.mark_color))
-            for end_2, color in parts:
-                places.append(complex(*wheel.position))
-                turns.append(cmath.rect(1, wheel.angle))
-                ends.append(end_2)
-                colors.append(color)
+        parts = [
+            (complex(*w.position), cmath.rect(1, w.angle), end_2, color)
+            for w in wheels
+            for end_2, color in ((TYRE, BLACK), (_mark(w.phase), self.mark_color))
+            if end_2 is not None
+        ]
+        places, turns, ends, colors = zip(*parts, strict=True)
         turn_K1 = np.array(turns)[:, None]
         corner_K4 = WHEEL_HALF_WIDTH * SQUARE.real + 1j * np.repeat(ends, 2, axis=1)
-        return corner_K4 * turn_K1 + np.array(places)[:, None], SQUARE * turn_K1, colors
+        return corner_K4 * turn_K1 + np.array(places)[:, None], SQUARE * turn_K1, list(colors)
 
     def _hull(self, zoom: float) -> list[Array]:
         """Polygons of the car's body, which always stands upright at the same place."""
@@ -302,7 +296,5 @@ def _figures(text: str, size: int) -> Array:
 
     surface = pygame.Surface((WIDTH // 8, DASHBOARD))
     figures = _font().render(text, True, WHITE, BLACK)
-    box = figures.get_rect()
-    box.center = (60, DASHBOARD // 2)
-    surface.blit(figures, box)
+    surface.blit(figures, figures.get_rect(center=(60, DASHBOARD // 2)))
     return _averaged(surface, size // 8, size // 8)
