@@ -65,6 +65,7 @@ class CarRacing(gymnasium.Wrapper):
         self.base._render = self._render
         shape = (options.size, options.size, 3)
         self.observation_space = Box(0, 255, shape, dtype=np.uint8)
+        self.base.observation_space = self.observation_space  # of what it now draws
         self.obs_parts = parts_of(self.observation_space)
 
     def _create_track(self) -> bool:

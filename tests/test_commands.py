@@ -136,8 +136,8 @@ MISTAKES = {
     "dt=fast": "must be a number",
     "dt=0.003": "time limit",
     "sim_seconds=0.001": "shorter than one step",
-    "agent=dqn env=pendulum": "agents that fit: dau, ddpg",
-    "agent=ddpg env=cartpole": "agents that fit: dau, dqn",
+    "agent=dqn env=pendulum": "agents that fit: actor_critic_online, dau, ddpg",
+    "agent=ddpg env=cartpole": "agents that fit: actor_critic_online, dau, dqn",
     "gradient=rt2": "agent dau learns from stored windows and takes bptt only (agents that take"
     " rt2: actor_critic_online, ppo_online, predictor)",
     "agent=ppo env=copying": "env copying is a sequence to predict, but agent ppo needs",
