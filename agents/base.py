@@ -112,6 +112,7 @@ class Agent(nn.Module):
     def __init__(self, parts: Parts, encoder: str = "auto", encoder_sizes: Sequence[int] = ()):
         super().__init__()
         spaces = parts.spaces
+        self.decision_seconds = spaces.dt
         kinds = spaces.obs_parts or (ObsPart("obs", "vector", spaces.obs_shape),)
         self.encoder = Encoder(spaces.obs_shape, kinds, encoder, encoder_sizes, parts.normalize)
         self.memory = parts.make_memory(self.encoder.output_size)
@@ -205,7 +206,7 @@ class Agent(nn.Module):
         discount: float | Tensor = self.discount
         if batch.dt_B is not None:
             discount = self.options.gamma**batch.dt_B
-            dt = batch.dt_B if self.options.scaling == "continuous_time" else dt
+            dt = self.dt / self.decision_seconds * batch.dt_B
         discount_TB = (1 - batch.terminated_TB) * discount
         sight = s, s_next, s_policy, policy_next
         return Seen(*sight, batch, self.lengths, dt, discount_TB, shared, costs)
@@ -259,8 +260,7 @@ class Agent(nn.Module):
             other: an agent of the same options.
             dt_ratio: this one's dt in units of the other's.
         """
-        kept = other.get_state().values()  # by place: interleaved carries change the names
-        self.load_state_dict(dict(zip(self.state_dict(), kept, strict=True)))
+        self.load_state_dict(other.get_state())
         self.set_training_state(other.get_training_state())
         for optimizer in self.optimizers.values():
             optimizer.scale_step(1.0)  # torch's keep the step size in their state

@@ -84,10 +84,10 @@ def play(run: Run) -> list[tuple[Any, ...]]:
         seeds = seed_everything(config["seed"])
         config |= {"resolved": resolve(config)}
         settings = config["evaluation"]
-        fine = build.make_envs({**config, "dt": FINE}, settings["num_envs"])
 
         def make(stage: Any, before: Any = None) -> Part:
             part = build.make_part(config, stage, seeds, before)
+            fine = build.make_envs({**config, "dt": FINE}, settings["num_envs"])
             play_fine = partial(build.make_evaluator, part.loop.agent, fine)
             evaluate = play_fine(settings["episodes"], settings["seed"])
             return part._replace(eval_envs=fine, evaluate=evaluate)

@@ -159,7 +159,7 @@ def make_loop(
     runner = VectorRunner(environments, agent, seed)
     numbers = before.replay.generator if before else generator(seeds["replay"])
     replay: TransitionReplay | SequenceReplay
-    if before and isinstance(before.replay, TransitionReplay):
+    if single and before and isinstance(before.replay, TransitionReplay):
         replay = before.replay  # its steps keep their own dt
         replay.dt = environments.dt
     elif single:
@@ -199,11 +199,15 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
         ConfigError: then, and nothing has been written.
     """
     training = checkpoint["training"]
-    stage, loop = stages_of(config)[training.get("stage", 0)], training["loop"]
+    stages, loop = stages_of(config), training["loop"]
+    stage = stages[training.get("stage", 0)]
     done = stage.start + loop.get("runner", loop)["vector_steps"] * stage.ticks
     total = config["resolved"]["total_vector_steps"]
     if total < done:
-        raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")
+        tick = stages[-1].dt * config["wrappers"]["action_repeat"]
+        raise ConfigError(
+            f"the budget is {total * tick:g} s of simulation, but the run has made {done * tick:g}"
+        )
 
 
 def resolve_intervals(

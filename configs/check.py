@@ -50,14 +50,16 @@ def check_config(config: dict[str, Any]) -> None:
 def _check_windows(config: Mapping[str, Any], stage: Stage) -> None:
     """That a run, or a stage of it, is long enough for what is learnt from."""
     options = config["agent"]
-    if "window_seconds" not in options or config["memory"]["name"] == "none":
+    if "window_seconds" not in options:
         return
     dt = stage.dt * config["wrappers"]["action_repeat"]
-    T = WindowLengths.of(SimpleNamespace(**options), dt, remembers=True).steps
-    if stage.steps <= T:
+    remembers = config["memory"]["name"] != "none"
+    lengths = WindowLengths.of(SimpleNamespace(**options), dt, remembers)
+    if stage.steps <= lengths.steps and not lengths.single(remembers, options["priority_exponent"]):
+        key = "window_seconds" if remembers else "td_span_seconds"
         raise ConfigError(
             f"the run has {stage.steps} vector steps at dt={dt:g} s, but agent {options['name']}"
-            f" learns from windows of {T}: give a longer budget or a shorter agent.window_seconds"
+            f" learns from windows of {lengths.steps}: give a longer budget or less agent.{key}"
         )
 
 

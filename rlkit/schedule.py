@@ -104,14 +104,14 @@ def ticks_of(dts: Sequence[float]) -> list[int]:
     Raises:
         ConfigError: it is no list of at least two numbers, decreasing, multiples of the last.
     """
-    if len(dts) < 2 or any(b >= a for a, b in pairwise(dts)):
+    if len(dts) < 2 or any(b >= a for a, b in pairwise(dts)) or dts[0] > 1e6 * dts[-1]:
         raise ConfigError(
             f"dt_schedule is {list(dts)}, but must be at least two numbers, each smaller than the"
             " one before (s)"
         )
     ticks = [round(dt / dts[-1]) for dt in dts]
     for dt, n in zip(dts, ticks, strict=True):
-        if abs(dt / dts[-1] - n) > 1e-6 * n:
+        if abs(dt / dts[-1] - n) > 1e-9 * n:
             raise ConfigError(
                 f"dt_schedule holds {dt:g}, but must hold whole multiples of its last,"
                 f" {dts[-1]:g} s (nearest: {n * dts[-1]:g})"

@@ -192,7 +192,7 @@ MISTAKES_OF_DT_SCHEDULE = {
     "agent=ppo dt_schedule=[0.05,0.01] env_steps=100": "agent ppo learns every 6.4 s at dt=0.05",
     "memory=gru agent.window_seconds=0.5 agent.carry_seconds=1e6": "agent.carry_seconds is 1e+06,",
     "memory=gru preset=memory dt=0.05 sim_seconds=0.4": "the run has 8 vector steps at dt=0.05 s,"
-    " but agent dau learns from windows of 10: give a longer budget",
+    " but agent dau learns from windows of 10: give a longer budget or less agent.window_seconds",
     "memory=gru memory.timescale.seconds=[0.02,5] dt_schedule=[0.05,0.01]": "below one step of"
     " 0.05",
     "agent=dqn env=gym env.id=MountainCar-v0 dt_schedule=[1,0.5]": "whose own step is 0.0333333 s",

@@ -87,6 +87,7 @@ SMALL_PPO = (
 )
 """Twelve blocks, as in the runs of the other agents."""
 SCHEDULE_CASES = {
+    "ddpg-dt-span": "agent=ddpg env=pendulum dt_schedule=[0.05,0.01] agent.td_span_seconds=0.05",
     "dau-dt": "agent=dau env=pendulum dt_schedule=[0.05,0.01,0.005] wrappers.normalize=true",
     "ddpg-dt-adam": "agent=ddpg env=pendulum dt_schedule=[0.05,0.01] agent.tau=0.9 optimizer=adam"
     " agent.schedule=steps agent.block_steps=4 agent.updates_per_block=3",
@@ -214,7 +215,7 @@ def test_a_longer_budget_prolongs_the_last_stage(tmp_path, monkeypatch):
         resume_train(finished, ["sim_seconds=0.5"])
     with pytest.raises(ConfigError, match="must be sim_seconds"):
         resume_train(finished, ["env_steps=9999"])
-    with pytest.raises(ConfigError, match="the run has made 180"):
+    with pytest.raises(ConfigError, match="1 s of simulation, but the run"):
         train.train(resume_train(finished, ["sim_seconds=1"]), finished)
 
 
@@ -265,7 +266,7 @@ def test_a_budget_already_spent_changes_nothing(tmp_path):
     folder = train.train(config_of("agent=dau env=pendulum", tmp_path))
     before = (folder / "config.json").read_text()
     config = resume_train(folder, ["sim_seconds=0.1"])
-    with pytest.raises(ConfigError, match="the run has made 24"):
+    with pytest.raises(ConfigError, match="but the run has made"):
         train.train(config, folder)
     assert (folder / "config.json").read_text() == before
 

@@ -87,4 +87,4 @@ class OffPolicyLoop:
     def set_state(self, state: Tree) -> None:
         self.runner.set_state(state["runner"])
         self.replay.set_state(state["replay"])
-        self.updates, self.forgone = state["updates"], state["forgone"]
+        self.updates, self.forgone = state["updates"], state.get("forgone", 0)

@@ -96,7 +96,7 @@ def _lstm(m: Any, ratio: float) -> None:
     i, f = ((m.bias_ih + m.bias_hh)[rows] for rows in (write, keep))
     after = kept(f, ratio)
     share = torch.sigmoid(i) * torch.sigmoid(-after) / torch.sigmoid(-f)
-    m.bias_ih[write] += torch.logit(share) - i
+    m.bias_ih[write] += torch.logit(share, eps=1e-6) - i  # no gate writes more than all
     m.bias_ih[keep] += after - f
 
 

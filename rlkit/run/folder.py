@@ -68,7 +68,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         missing = [k for k in ("agent", "env", "memory", "dt", "resolved") if k not in config]
         if not isinstance(config, dict) or missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
-        return config
+        return {"dt_schedule": None} | config  # older runs have none
     except OSError:
         raise ConfigError(f"{folder} is no run folder: it has no readable config.json") from None
     except ValueError as error:

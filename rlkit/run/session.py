@@ -70,7 +70,9 @@ class Session:
 
     def __init__(self, folder: Path, config: Mapping[str, Any], part: Part):
         self.folder, self.config = folder, config
-        self.B, self.tick_seconds = part.envs.num_envs, part.envs.dt / part.stage.ticks
+        self.B, self.tick_seconds = part.envs.num_envs, part.envs.dt
+        if config["dt_schedule"]:
+            self.tick_seconds = config["dt"] * config["wrappers"]["action_repeat"]
         self.total = config["resolved"]["total_vector_steps"]
         self.intervals: dict[str, int] = config["resolved"]["intervals"]
         self.updates_before = 0

@@ -236,7 +236,7 @@ def test_what_an_experiment_says_holds_and_the_command_line_is_stronger(name):
         config = compose_train(words)
         for key, _, value in (w.partition("=") for w in words[1:]):
             found = at(config, key.split("."))
-            assert str(found["name"] if isinstance(found, dict) else found) == value
+            assert (found["name"] if isinstance(found, dict) else found) == yaml.safe_load(value)
 
 
 def test_dt_is_the_environments_own_unless_given():

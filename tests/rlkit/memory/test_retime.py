@@ -75,6 +75,14 @@ def test_the_cell_of_an_lstm():
     assert torch.equal(o, o_fine)
 
 
+def test_an_lstm_slows_down_without_writing_more_than_all():
+    memory = make_memory("lstm", 2, hidden_size=3)
+    with torch.no_grad():
+        memory.bias_ih[:3] += 4.0
+    retime(memory, 1.5)
+    assert all(p.isfinite().all() for p in memory.parameters())
+
+
 def test_the_decay_of_linear_attention():
     for decay in ("learnt", "gated"):
         memory, fine = pair("linear_attention", decay=decay)
