@@ -15,6 +15,7 @@ from rlkit.types import Sequences, Tree
 njit: Any
 try:
     from numba import njit  # type: ignore[import-not-found,import-untyped,no-redef,unused-ignore]
+    from numba.extending import intrinsic  # type: ignore[import-not-found,import-untyped,unused-ignore]
 except ModuleNotFoundError:
     njit = None
 
@@ -24,6 +25,11 @@ def compiled(function: Any) -> Any:
     return (
         function if njit is None else njit(fastmath=True, error_model="numpy", cache=True)(function)
     )
+
+
+def emitted(function: Any) -> Any:
+    """Likewise a function that writes its own instructions."""
+    return function if njit is None else intrinsic(function)
 
 
 class Fused:
@@ -84,12 +90,12 @@ class Fused:
 
 
 @compiled
-def moved(p: Any, m: Any, v: Any, g: Any, c: Any, rate: Any, root: Any) -> Any:
-    """A parameter p and its moments m, v after Adam.
+def moved(m: Any, v: Any, g: Any, c: Any, root: Any) -> Any:
+    """Adam's moments after a gradient, and what the step size multiplies.
 
-    `c` are `Fused.constants`, `rate` the step size times the correction of the first moment,
-    `root` the square root of that of the second.
+    Up to the correction of the first moment; `c` are `Fused.constants`, `root` the square root of
+    the correction of the second.
     """
     m = c[0] * m + c[2] * g
     v = c[1] * v + c[3] * g * g
-    return p - rate * m / (np.sqrt(v) * root + c[4]), m, v
+    return m, v, m / (np.sqrt(v) * root + c[4])

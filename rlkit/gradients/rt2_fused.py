@@ -76,7 +76,8 @@ def _adam(p: Any, m: Any, v: Any, g: Any, c: Any, lr: Any, scale: Any) -> None:
     """One row of parameters; `scale` corrects the moments' start from zero."""
     rate, root = lr * scale[0], np.sqrt(scale[1])
     for j in range(len(p)):
-        p[j], m[j], v[j] = moved(p[j], m[j], v[j], g[j], c, rate, root)
+        m[j], v[j], step = moved(m[j], v[j], g[j], c, root)
+        p[j] -= rate * step
 
 
 @compiled

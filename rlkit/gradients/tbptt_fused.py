@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.gradients.fused import Fused, compiled, moved
+from rlkit.gradients.fused import Fused, compiled, emitted, moved
 from rlkit.types import Sequences
 
 LANES = 16
@@ -63,16 +63,12 @@ class FusedTBPTT(Fused):
         loss_TN = np.zeros((T, x.shape[1]), self.dtype)
         for g, own in enumerate(self.groups):
             params = in_lanes(np.concatenate((self.theta[own], self.phi[own]), 1).T)
-            x_g = in_lanes(x[:, own].swapaxes(1, 2))
-            step, i = np.nonzero(np.any(x_g, -1))
             loss = np.zeros((T, LANES), self.dtype)
             _steps(
                 params,
                 self.moments[g],
                 self.h[g],
-                x_g,
-                i,
-                np.searchsorted(step, np.arange(len(x) + 1)),
+                in_lanes(x[:, own].swapaxes(1, 2)).reshape(-1, LANES),
                 in_lanes(start[:, own]),
                 in_lanes(target[:, own].swapaxes(1, 2)),
                 in_lanes(weight[:, own]),
@@ -119,23 +115,52 @@ def _expm1(x: Any, dtype: Any) -> Any:
     return power * (p * r) + (power - dtype.type(1))
 
 
-@compiled
-def _add_dot(out: Any, j: int, A: Any, a: int, da: int, B: Any, b: int, db: int, n: int) -> None:
-    """out[j] += Σ_k A[a + k da] B[b + k db], n terms."""
-    k = 0
-    while k + 4 <= n:
-        for l in range(LANES):
-            out[j, l] += (
-                A[a, l] * B[b, l]
-                + A[a + da, l] * B[b + db, l]
-                + A[a + 2 * da, l] * B[b + 2 * db, l]
-                + A[a + 3 * da, l] * B[b + 3 * db, l]
-            )
-        a, b, k = a + 4 * da, b + 4 * db, k + 4
-    while k < n:
-        for l in range(LANES):
-            out[j, l] += A[a, l] * B[b, l]
-        a, b, k = a + da, b + db, k + 1
+@emitted
+def _dot(
+    typing: Any,
+    out: Any,
+    j: Any,
+    C: Any,
+    c: Any,
+    A: Any,
+    a: Any,
+    da: Any,
+    B: Any,
+    b: Any,
+    db: Any,
+    n: Any,
+) -> Any:
+    """out[j] = C[c] + Σ_k A[a + k da] B[b + k db], over n rows of LANES numbers.
+
+    Each row is one vector, and the sum stays in a register; the compiler does not find this itself.
+    """
+    from llvmlite import ir  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from numba.core import cgutils, types
+
+    kind = out
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, j, C, c, A, a, da, B, b, db, n = args
+
+        def row(array: Any, at: Any) -> Any:
+            data = context.make_array(kind)(context, builder, array).data
+            lanes = ir.VectorType(data.type.pointee, LANES)
+            return builder.gep(builder.bitcast(data, lanes.as_pointer()), [at])
+
+        def load(array: Any, at: Any) -> Any:
+            return builder.load(row(array, at), align=4)
+
+        total = cgutils.alloca_once_value(builder, load(C, c))
+        with cgutils.for_range(builder, n) as loop:
+            left = load(A, builder.add(a, builder.mul(loop.index, da)))
+            right = load(B, builder.add(b, builder.mul(loop.index, db)))
+            product = builder.fmul(left, right, flags=["fast"])
+            builder.store(builder.fadd(builder.load(total), product, flags=["fast"]), total)
+        builder.store(builder.load(total), row(out, j), align=4)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(kind, i, kind, i, kind, i, i, kind, i, i, i), generate
 
 
 @compiled
@@ -144,8 +169,6 @@ def _steps(
     moments: Any,
     h: Any,
     x: Any,
-    active: Any,
-    first: Any,
     start: Any,
     target: Any,
     weight: Any,
@@ -155,7 +178,8 @@ def _steps(
     L: int,
     loss: Any,
 ) -> None:
-    T, I, H, K = len(lr), x.shape[1], len(h), target.shape[1]
+    T, H, K = len(lr), len(h), target.shape[1]
+    I = len(x) // len(start)
     P = len(params)
     W_i, W_h, b_i, b_h = 0, 3 * H * I, 3 * H * (I + H), 3 * H * (I + H + 1)
     W_o, b_o = 3 * H * (I + H + 2), 3 * H * (I + H + 2) + H * K
@@ -164,94 +188,73 @@ def _steps(
     a = np.empty((3 * H, LANES), dtype)
     gates = np.empty((L * 4 * H, LANES), dtype)  # r, z, W_hn h + b_hn, n
     d = np.empty((L * 4 * H, LANES), dtype)  # by the sums within r, z, n_h, n
-    before = np.empty((L * H, LANES), dtype)  # h
-    after = np.empty((H, LANES), dtype)
+    states = np.empty((L * H + H, LANES), dtype)  # before and after every step
     k, k_before = np.empty((H, LANES), dtype), np.empty((H, LANES), dtype)
     g = np.empty((P, LANES), dtype)
     out, d_out = np.empty((1, LANES), dtype), np.empty((K, LANES), dtype)
-    rate, root = np.empty(LANES, dtype), np.sqrt(scale[1])
+    rate, root = np.empty((1, LANES), dtype), np.sqrt(scale[1])
+    nil, ones = np.zeros((1, LANES), dtype), np.ones((1, LANES), dtype)
+    flat_g, m, v = g.reshape(-1), moments[0].reshape(-1), moments[1].reshape(-1)
     for t in range(T):
-        after[:] = h
+        states[:H] = h
         for s in range(L):
-            u, e = t + s, s * H
-            for j in range(H):
-                for l in range(LANES):
-                    before[e + j, l] = zero if start[u, l] else after[j, l]
-            for o in range(3 * H):
-                f = s * 4 * H + o
-                for l in range(LANES):
-                    gates[f, l] = params[b_h + o, l]
-                    a[o, l] = params[b_i + o, l]
-                _add_dot(gates, f, params, W_h + o * H, 1, before, e, 1, H)
-            for q in range(first[u], first[u + 1]):
-                i = active[q]
-                for o in range(3 * H):
+            u, e, f = t + s, s * H, s * 4 * H
+            if start[u].any():
+                for j in range(H):
                     for l in range(LANES):
-                        a[o, l] += params[W_i + o * I + i, l] * x[u, i, l]
+                        states[e + j, l] = zero if start[u, l] else states[e + j, l]
+            for o in range(3 * H):
+                _dot(a, o, params, b_i + o, params, W_i + o * I, 1, x, u * I, 1, I)
+                _dot(gates, f + o, params, b_h + o, params, W_h + o * H, 1, states, e, 1, H)
             for j in range(H):
-                f = s * 4 * H + j
                 for l in range(LANES):
-                    r = one / (two + _expm1(-a[j, l] - gates[f, l], dtype))
-                    z = one / (two + _expm1(-a[H + j, l] - gates[f + H, l], dtype))
-                    m = _expm1(two * (a[2 * H + j, l] + r * gates[f + 2 * H, l]), dtype)
-                    n = m / (two + m)
-                    gates[f, l], gates[f + H, l], gates[f + 3 * H, l] = r, z, n
-                    after[j, l] = n + z * (before[e + j, l] - n)
+                    r = one / (two + _expm1(-a[j, l] - gates[f + j, l], dtype))
+                    z = one / (two + _expm1(-a[H + j, l] - gates[f + H + j, l], dtype))
+                    q = _expm1(two * (a[2 * H + j, l] + r * gates[f + 2 * H + j, l]), dtype)
+                    n = q / (two + q)
+                    gates[f + j, l], gates[f + H + j, l], gates[f + 3 * H + j, l] = r, z, n
+                    states[e + H + j, l] = n + z * (states[e + j, l] - n)
             if s == 0:
-                h[:] = after
-        g[:] = zero
+                h[:] = states[H : 2 * H]
         k[:] = zero
         for o in range(K):
-            out[0] = params[b_o + o]
-            _add_dot(out, 0, params, W_o + o * H, 1, after, 0, 1, H)
+            _dot(out, 0, params, b_o + o, params, W_o + o * H, 1, states, L * H, 1, H)
             for l in range(LANES):
                 error = out[0, l] - target[t, o, l]
                 loss[t, l] += weight[t, l] * error * error
                 d_out[o, l] = two * weight[t, l] * error
                 g[b_o + o, l] = d_out[o, l]
             for j in range(H):
-                for l in range(LANES):
-                    g[W_o + o * H + j, l] = d_out[o, l] * after[j, l]
-                    k[j, l] += d_out[o, l] * params[W_o + o * H + j, l]
+                _dot(g, W_o + o * H + j, nil, 0, d_out, o, 0, states, L * H + j, 0, 1)
+                _dot(k, j, k, j, d_out, o, 0, params, W_o + o * H + j, 0, 1)
         for s in range(L - 1, -1, -1):
-            u, e = t + s, s * H
+            u, e, f = t + s, s * H, s * 4 * H
             for j in range(H):
-                f = s * 4 * H + j
                 for l in range(LANES):
-                    r, z, n_h, n = (
-                        gates[f, l],
-                        gates[f + H, l],
-                        gates[f + 2 * H, l],
-                        gates[f + 3 * H, l],
-                    )
+                    r, z, n = gates[f + j, l], gates[f + H + j, l], gates[f + 3 * H + j, l]
                     to_n = k[j, l] * (one - z) * (one - n * n)
-                    d[f, l] = to_n * n_h * r * (one - r)
-                    d[f + H, l] = k[j, l] * (before[e + j, l] - n) * z * (one - z)
-                    d[f + 2 * H, l] = to_n * r
-                    d[f + 3 * H, l] = to_n
+                    d[f + j, l] = to_n * gates[f + 2 * H + j, l] * r * (one - r)
+                    d[f + H + j, l] = k[j, l] * (states[e + j, l] - n) * z * (one - z)
+                    d[f + 2 * H + j, l] = to_n * r
+                    d[f + 3 * H + j, l] = to_n
                     k_before[j, l] = k[j, l] * z
             for j in range(H):
-                _add_dot(k_before, j, params, W_h + j, H, d, s * 4 * H, 1, 3 * H)
-                for l in range(LANES):
-                    k[j, l] = zero if start[u, l] else k_before[j, l]
-            for o in range(3 * H):
-                f = s * 4 * H + o
-                f_i = f if o < 2 * H else f + H
-                for l in range(LANES):
-                    g[b_h + o, l] += d[f, l]
-                    g[b_i + o, l] += d[f_i, l]
-                for q in range(first[u], first[u + 1]):
-                    i = active[q]
+                _dot(k, j, k_before, j, params, W_h + j, H, d, f, 1, 3 * H)
+            if start[u].any():
+                for j in range(H):
                     for l in range(LANES):
-                        g[W_i + o * I + i, l] += d[f_i, l] * x[u, i, l]
+                        k[j, l] = zero if start[u, l] else k[j, l]
         for o in range(3 * H):
+            o_i = o if o < 2 * H else o + H
+            for i in range(I):
+                _dot(g, W_i + o * I + i, nil, 0, d, o_i, 4 * H, x, t * I + i, I, L)
             for j in range(H):
-                _add_dot(g, W_h + o * H + j, d, o, 4 * H, before, j, H, L)
+                _dot(g, W_h + o * H + j, nil, 0, d, o, 4 * H, states, j, H, L)
+            _dot(g, b_i + o, nil, 0, d, o_i, 4 * H, ones, 0, 0, L)
+            _dot(g, b_h + o, nil, 0, d, o, 4 * H, ones, 0, 0, L)
         for l in range(LANES):
-            rate[l] = lr[t, l] * scale[0, t]
-        m, v = moments[0], moments[1]
+            rate[0, l] = -lr[t, l] * scale[0, t]
+        for p in range(P * LANES):
+            m[p], v[p], flat_g[p] = moved(m[p], v[p], flat_g[p], c, root[t])
         for p in range(P):
-            for l in range(LANES):
-                params[p, l], m[p, l], v[p, l] = moved(
-                    params[p, l], m[p, l], v[p, l], g[p, l], c, rate[l], root[t]
-                )
+            _dot(params, p, params, p, g, p, 0, rate, 0, 0, 1)
