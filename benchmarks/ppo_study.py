@@ -244,6 +244,8 @@ def table(name: str) -> str:
         "|---|---|---:|---:|---|---|---|---:|",
     ]
     for (task, kind), by_seed in runs.items():
+        if task.startswith("choose"):
+            continue
         rows = [by_seed[s] for s in sorted(by_seed)]
         key = "success_rate" if rows[0]["success_rate"] else "stock_return_mean"
         x = np.array([float(r[key]) for r in rows])
@@ -262,6 +264,27 @@ def table(name: str) -> str:
     return "\n".join(lines)
 
 
+def grid() -> str:
+    """What `real_time` chose from: mean of the last three evaluations, over two seeds."""
+    ends: dict[tuple[str, str, float], dict[str, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for r in _read(RESULTS / "ppo_real_time.csv"):
+        if r["task"].startswith("choose "):
+            lr = float(r["words"].split("agent.lr=")[1])
+            key = r["task"].removeprefix("choose "), r["memory"], lr
+            ends[key][r["seed"]].append(float(r["stock_return_mean"]))
+    lines = ["| task | memory | " + " | ".join(f"{lr:g}" for lr in RATES) + " |"]
+    lines.append("|---|---|" + "---:|" * len(RATES))
+    for task, arm in dict.fromkeys(key[:2] for key in ends):
+        cells = [
+            ", ".join(f"{np.mean(x[-3:]):.0f}" for x in ends[task, arm, lr].values())
+            for lr in RATES
+        ]
+        lines.append(f"| {task} | `{arm}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", choices=[*STUDIES, "tables"])
@@ -271,6 +294,7 @@ def main() -> None:
     if arguments.study == "tables":
         for name in STUDIES:
             print(f"\n{name}\n\n{table(name)}")
+        print(f"\n{grid()}")
         return
     for _ in range(2):  # the second makes what the first has chosen
         study(arguments.study, arguments.seeds, arguments.jobs)
