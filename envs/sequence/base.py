@@ -11,7 +11,7 @@ generator before the block, what the block began with, and a position.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,7 @@ class SequenceTask:
         references: other losses worth comparing with.
         stream: whether it has no end.
         steps: of one sequence; 0 for a stream.
+        held_out: for a split that is learnt from, the one that is evaluated on; else the same.
     """
 
     kind = "sequence"
@@ -63,6 +64,7 @@ class SequenceTask:
     stream = True
     steps: int = 0
     block_steps = 2**14
+    held_out: ClassVar[Mapping[str, str]] = {}
 
     @staticmethod
     def native_dt(options: Any) -> float:

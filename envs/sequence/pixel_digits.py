@@ -14,9 +14,10 @@ import importlib
 import math
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class PixelDigits(SequenceTask):
 
     input_size, target_size = 1, 10
     stream, optimum = False, None
+    held_out: ClassVar[Mapping[str, str]] = {"train": "test"}
 
     def __init__(self, options: PixelDigitsOptions):
         self.options = o = options
