@@ -237,6 +237,7 @@ MISTAKES_OF_PREDICTOR = {
     "env=adding memory=gru gradient=tbptt gradient.length=500": "the sequence has 200 steps",
     "env=anbn memory=vand gradient=uoro gradient.tangent=finite_differences": "draws noise",
     "env=anbn memory=gru gradient=artbp gradient.alpha=2": "above 2",
+    "env=anbn memory=gru gradient=artbp gradient.mean_length=1": "must be a number above 1 (steps)",
     "env=anbn memory=gru gradient=ur": "did you mean 'uoro'",
     "env=anbn agent.reading=sequences": "is a stream (allowed: auto, stream)",
     "env=adding wrappers.velocity_mask=true": "wrappers.velocity_mask is for environments to act",
