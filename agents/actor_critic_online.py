@@ -193,6 +193,14 @@ class ActorCriticOnline(Agent):
         action = action_level(action, self.num_actions) if self.discrete else action[..., 0]
         return self.critic(v_BH).squeeze(-1) * self.spread, action
 
+    def take_over(self, other: Agent, dt_ratio: float) -> None:
+        """As every agent does; new episodes begin, so nothing done before gets credit any more."""
+        super().take_over(other, dt_ratio)
+        everywhere = torch.ones_like(self.return_B, dtype=torch.bool)
+        self.value_rows.forget(everywhere)
+        self.policy_rows.forget(everywhere)
+        self.return_B = torch.zeros_like(self.return_B)
+
     def get_training_state(self) -> Tree:
         return super().get_training_state() | {"return": self.return_B}
 
