@@ -6,7 +6,8 @@
 
 Many agents are one: every step size in `lr` is run with `seeds` seeds, all at once. Seeds differ
 in weights and data; step sizes share both. Losses of a stream are summed over the inputs of a
-chunk and averaged over streams; those of sequences are averaged over all that is weighted.
+chunk and averaged over streams; those of sequences are averaged over all that is weighted. What a
+memory itself costs is averaged over all steps, weighted or not.
 
 Shapes: R step sizes, S seeds, N = R·S agents, T time, B streams or sequences, K outputs.
 """
@@ -55,7 +56,7 @@ class Predictor:
 
     Args:
         options: its own.
-        task: `input_size`, `target_size` and `loss` of a sequence task.
+        task: `input_size`, `target_size`, `steps` and `loss` of a sequence task.
         make_memory: input size → memory, drawn anew at every call.
         optimizer: name and options.
         gradient: name and options of the estimator.
@@ -128,14 +129,14 @@ class Predictor:
             self._learn_fused(self.fused, batch)
             return
         told: list[Tensor] = []
+        rows = batch.x_TNBI.shape[2] * (1 if self.stream else self.task.steps)
 
         def loss_of(params: Any, y_TNBH: Tensor, penalty_TNB: Tensor | None) -> Tensor:
             out_TNBK = self.readout(params["readout"], y_TNBH)
             loss_TNB = self.loss(out_TNBK, batch.target_TNB) * batch.weight_TNB
             told[:] = out_TNBK.detach(), loss_TNB.detach()
-            if penalty_TNB is not None:
-                loss_TNB = loss_TNB + penalty_TNB * batch.weight_TNB
-            return loss_TNB.sum((0, 2)) / divisor_N
+            loss_N = loss_TNB.sum((0, 2)) / divisor_N
+            return loss_N if penalty_TNB is None else loss_N + penalty_TNB.sum((0, 2)) / rows
 
         self.cell.memory.train()
         _, grads, self.carry = self.gradient.observe(
