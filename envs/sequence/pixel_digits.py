@@ -172,7 +172,9 @@ def _given(o: PixelDigitsOptions) -> tuple[Array, Array]:
         raise ConfigError(
             f"env.images holds {len(images)} images, but env.labels {len(labels)} classes"
         )
-    if len(labels) and labels.max() > 9:
+    if not images.size:
+        raise ConfigError(f"env.images={o.images} holds no pixels: its sizes are {images.shape}")
+    if labels.max() > 9:
         raise ConfigError(f"env.labels holds the class {labels.max()}, but digits end at 9")
     return images, labels.astype(np.int64)
 

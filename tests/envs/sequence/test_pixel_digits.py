@@ -146,6 +146,10 @@ def test_idx_files_that_are_refused(given, tmp_path):
     refused("is no IDX file of bytes", images=idx(tmp_path / "a", images, kind=13))
     refused("holds 10 images, but env.labels 9 c", labels=idx(tmp_path / "b", labels[:9]))
     refused("holds the class 12", labels=idx(tmp_path / "c", labels + 3))
+    for shape in ((10, 0, 3), (0, 2, 3)):
+        empty = idx(tmp_path / "empty", np.zeros(shape))
+        none = idx(tmp_path / "none", labels[: shape[0]])
+        refused(r"holds no pixels: its sizes are \(", images=empty, labels=none)
     refused("leaves no images of 2", images=idx(tmp_path / "d", images[:2]), split="test",
             labels=idx(tmp_path / "e", labels[:2]))  # fmt: skip
     cut = tmp_path / "cut"
