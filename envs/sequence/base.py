@@ -29,7 +29,7 @@ class SequenceBatch(NamedTuple):
     target_TB: Array
     """the class, int64; or float32 components (T, B, K)"""
     weight_TB: Array
-    """float32: what a step counts in the loss; 0 where nothing is asked"""
+    """float32: 1 where a step is scored, 0 where nothing is asked"""
     start_TB: Array
     """true at the first input of a sequence, or of a stream"""
 
@@ -37,8 +37,8 @@ class SequenceBatch(NamedTuple):
 class SequenceTask:
     """A task; its options are the dataclass of the same name + "Options" beside it.
 
-    The loss is the weighted mean over steps, Σ weight · loss / Σ weight. A task defines `block` if
-    it is a stream, `sequences` if it is not.
+    The loss is the mean over the steps that are scored, Σ weight · loss / Σ weight. A task defines
+    `block` if it is a stream, `sequences` if it is not.
 
     Attributes:
         input_size: components of an input.
