@@ -80,7 +80,7 @@ class Predictor:
         R, S = len(options.lr), options.seeds
         self.shape, self.N = (R, S), R * S
         first = make_memory(task.input_size)
-        self.cell = Cell(first, options.compile)
+        self.cell, self.plain = Cell(first, options.compile), Cell(first)
         self.readout = Readout([first.output_size, *options.readout_sizes, task.target_size])
         drawn: dict[str, list[Tensor]] = {"memory": [], "readout": []}
         for seed in range(S):
@@ -110,7 +110,8 @@ class Predictor:
 
     def begin(self, B: int) -> None:
         """Starts B sequences or streams of every agent."""
-        self.carry = self.gradient.begin(self.params, B)
+        if self.fused is None:  # which keeps its own
+            self.carry = self.gradient.begin(self.params, B)
 
     def chunk_steps(self) -> int | None:
         """How many inputs `learn` takes next; None: a whole sequence."""
@@ -183,14 +184,14 @@ class Predictor:
 
     @torch.no_grad()
     def evaluate(self, batch: Sequences) -> Tensor:
-        """Totals over a batch that is not learnt from."""
-        self.cell.memory.eval()
+        """Totals over a batch that is not learnt from; as it is, never compiled."""
+        self.plain.memory.eval()
         totals = torch.zeros_like(self.totals)
-        theta = self.cell.tensors(self.params["memory"])
-        state = self.cell.initial_state(self.N, batch.x_TNBI.shape[2])
+        theta = self.plain.tensors(self.params["memory"])
+        state = self.plain.initial_state(self.N, batch.x_TNBI.shape[2])
         for t in range(0, len(batch.x_TNBI), EVALUATION_CHUNK):
             part = batch.part(t, t + EVALUATION_CHUNK)
-            step = self.cell.run(theta, part.x_TNBI, state, part.start_TNB, fast=True)
+            step = self.plain.run(theta, part.x_TNBI, state, part.start_TNB, fast=True)
             state, out = step.state, self.readout(self.params["readout"], step.y)
             loss_TNB = self.loss(out, part.target_TNB) * part.weight_TNB
             self._count(totals, part, out, loss_TNB)

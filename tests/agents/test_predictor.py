@@ -292,6 +292,17 @@ def test_an_evaluation_is_one_unroll_however_long_it_is():
     torch.testing.assert_close(agent.evaluate(batch), totals, rtol=1e-6, atol=0)
 
 
+def test_only_what_learns_is_compiled(monkeypatch):
+    """An evaluation is hundreds of steps, which a compiler would unroll."""
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or f)
+    agent = predictor("rtu", "rt2", seeds=2, compile=True)
+    agent.evaluate(for_agents(Counting(), Counting().batch(9, 1, 0), 2, 1))
+    assert not compiled
+    SupervisedLoop(Counting(), agent, 1, True, 12, seed=0).block()
+    assert len(compiled) == 2  # a step that begins an episode, and any other
+
+
 @pytest.mark.parametrize("memory", ["vand", "gatel0rd"])
 def test_an_evaluation_leaves_no_trace(memory):
     """Noise of the memory's own is neither drawn nor missed afterwards."""
