@@ -47,7 +47,7 @@ class PredictorOptions:
     moment_horizon_updates: float = option("rmsprop: its second moment's length", low=1)
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
-    compile: bool = option("compile the memory of several agents; seconds at first")
+    compile: bool = option("compile how several agents learn; half a minute at first")
     kernel: Literal["torch", "numba"] = option("numba: RT2 of linear trace units in one loop")
 
 

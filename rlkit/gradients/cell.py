@@ -28,7 +28,7 @@ class Cell:
 
     Args:
         memory: any.
-        compiled: compile what several agents run (torch.compile); seconds at first.
+        compiled: compile what several agents run (torch.compile); half a minute at first.
     """
 
     def __init__(self, memory: Memory, compiled: bool = False):
