@@ -1,7 +1,7 @@
 """Streaming actor-critic with exact real-time gradients: every step teaches once and is forgotten.
 
 Stream AC(λ) (Elsayed, Vasan & Mahmood, 2024), its policy and its critic each on a memory of their
-own whose traces E = ∂h/∂θ are carried forward (RT2; Elelimy, 2024):
+own whose traces E = ∂h/∂θ are carried forward (RT2; Elelimy, 2023):
 
     at every step of every environment
         h', E' = step(o, h, E);   a ~ π(h');   r, o' from the environment
