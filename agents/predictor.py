@@ -24,7 +24,9 @@ from torch.nn.functional import cross_entropy
 
 from rlkit.gradients.base import make_gradient
 from rlkit.gradients.cell import Cell
+from rlkit.gradients.fused import Fused
 from rlkit.gradients.rt2_fused import FusedRT2
+from rlkit.gradients.tbptt_fused import FusedTBPTT
 from rlkit.memory.base import Memory
 from rlkit.networks.readout import Readout
 from rlkit.optim.make import make_optimizer
@@ -48,7 +50,9 @@ class PredictorOptions:
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
     compile: bool = option("compile how several agents learn; half a minute at first")
-    kernel: Literal["torch", "numba"] = option("numba: RT2 of linear trace units in one loop")
+    kernel: Literal["torch", "numba"] = option(
+        "numba: RT2 of RTUs or sliding TBPTT of a GRU in one loop"
+    )
 
 
 class Predictor:
@@ -96,11 +100,16 @@ class Predictor:
         self.lr_N1 = torch.tensor(options.lr).repeat_interleave(S).unsqueeze(1)
         own = {k: v for k, v in gradient.items() if k != "name"}
         self.gradient = make_gradient(gradient["name"], self.cell, generator, own)
-        self.fused: FusedRT2 | None = None
+        self.fused: Fused | None = None
         if options.kernel == "numba":  # `configs/check.py` says for what
             core: Any = first
-            sizes = task.input_size, core.hidden_size, task.target_size
-            self.fused = FusedRT2(self.params, sizes, core.f == "relu", optimizer)
+            I, K = task.input_size, task.target_size
+            if gradient["name"] == "rt2":
+                sizes = I, core.hidden_size, K
+                self.fused = FusedRT2(self.params, sizes, core.f == "relu", optimizer)
+            else:
+                sizes = I, core.output_size, K
+                self.fused = FusedTBPTT(self.params, sizes, gradient["length"], optimizer)
         self.steps = self.updates = 0
         self.totals = torch.zeros(5, self.N, dtype=torch.float64)
         """Of all inputs so far: weighted loss, weight, right answers, those that decide, count."""
@@ -154,7 +163,7 @@ class Predictor:
         for name, optimizer in self.optimizers.items():
             optimizer.step_down(grads[name], lr_N1)
 
-    def _learn_fused(self, fused: FusedRT2, batch: Sequences) -> None:
+    def _learn_fused(self, fused: Fused, batch: Sequences) -> None:
         """The same, with an update after every input."""
         T = len(batch.x_TNBI)
         t_T1 = np.arange(self.steps + 1, self.steps + T + 1)[:, None]

@@ -4,7 +4,13 @@
     python benchmarks/ppo_study.py elelimy        # Elelimy 2023, figures 5.2 to 5.4
     python benchmarks/ppo_study.py doorkey        # Gumbsch et al. 2021, figure 6: DoorKey; transfer
     python benchmarks/ppo_study.py memory         # the same where memory is needed: MemoryS7, S11
+    python benchmarks/ppo_study.py real_time      # Elelimy 2023, figures 5.4 and 5.5, equal tuning
     python benchmarks/ppo_study.py tables         # docs tables from the CSV files
+
+`real_time` gives three agents the same networks, settings and grid of step sizes on each of four
+tasks: PPO by real-time gradients (110 trace units), PPO by BPTT with the same memory, and with a
+GRU of 64. Two seeds of their own choose the step size by the mean of the last three evaluations;
+the five seeds reported are fresh.
 
 Every run is `python train.py …` with the words in the table, two at a time, one thread each. One
 row per evaluation goes to results/ppo_<study>.csv: fresh episodes, a fixed number each, played as
@@ -55,6 +61,8 @@ class Run(NamedTuple):
     words: str
     """of train.py"""
     seeds: int = 5
+    first: int = 0
+    """seed"""
     transfer: tuple[str, ...] = ()
     """words of evaluate.py, each played by the last policy"""
 
@@ -91,7 +99,7 @@ def doorkey() -> Iterator[Run]:
         yield Run("DoorKey-5x5", memory, f"{base} memory={memory} env.size=5 {small}", 3)
     for memory in ("gru", "lstm", "gatel0rd", "none"):
         words = f"{base} memory={memory} env.size=6 env_steps=500000"
-        yield Run("DoorKey-6x6", memory, words, 3, ("env.size=8", "env.size=16"))
+        yield Run("DoorKey-6x6", memory, words, 3, 0, ("env.size=8", "env.size=16"))
     for memory in ("gru", "lstm", "gatel0rd"):
         yield Run("DoorKey-8x8", memory, f"{base} memory={memory} env.size=8", 5)
 
@@ -104,7 +112,41 @@ def memory() -> Iterator[Run]:
         yield Run("MemoryS11", name, f"{base} memory={name} env.size=11", 2)
 
 
-STUDIES = {f.__name__: f for f in (control, elelimy, doorkey, memory)}
+ARMS = {
+    "rtu, real time": "agent=ppo_online memory=rtu memory.hidden_size=110",
+    "rtu, BPTT": "agent=ppo memory=rtu memory.hidden_size=110",
+    "gru, BPTT": "agent=ppo memory=gru memory.hidden_size=64",
+}
+RATES = (3e-4, 1e-3, 3e-3)
+CHOOSING = 2
+"""Seeds, from 100 on."""
+
+
+def real_time() -> Iterator[Run]:
+    rest = "agent.encoder_sizes=[] agent.head_sizes=[64,64] env_steps=300000"
+    cells = [
+        (f"{name} P{suffix}", arm, f"{words} env={env} {MASK}{noise} {rest}")
+        for env, name in (("cartpole", "CartPole"), ("acrobot", "Acrobot"))
+        for noise, suffix in (("", ""), (f" {NOISE}", " noise"))
+        for arm, words in ARMS.items()
+    ]
+    for task, arm, words in cells:
+        for lr in RATES:
+            yield Run(f"choose {task}", arm, f"{words} agent.lr={lr:g}", CHOOSING, 100)
+    ends = defaultdict(list)
+    for r in _read(RESULTS / "ppo_real_time.csv"):
+        ends[r["words"], r["seed"]].append(float(r["stock_return_mean"]))
+    score: dict[str, list[float]] = defaultdict(list)
+    for (words, seed), returns in ends.items():
+        if int(seed) >= 100:
+            score[words].append(float(np.mean(returns[-3:])))
+    for task, arm, words in cells:
+        grid = {f"{words} agent.lr={lr:g}" for lr in RATES}
+        if all(len(score[w]) == CHOOSING for w in grid):
+            yield Run(task, arm, max(sorted(grid), key=lambda w: np.mean(score[w])))
+
+
+STUDIES = {f.__name__: f for f in (control, elelimy, doorkey, memory, real_time)}
 
 
 def command(*words: str) -> str:
@@ -162,9 +204,9 @@ def study(name: str, seeds: int | None, jobs: int) -> None:
     made = {(r["words"], int(r["seed"])) for r in rows}  # a run's rows are written together
     todo = [
         (run, seed)
-        for seed in range(seeds or 5)
+        for i in range(seeds or 5)
         for run in STUDIES[name]()
-        if seed < run.seeds and (run.words, seed) not in made
+        if i < run.seeds and (run.words, seed := run.first + i) not in made
     ]
     lock, start = Lock(), time.time()
 
@@ -230,7 +272,8 @@ def main() -> None:
         for name in STUDIES:
             print(f"\n{name}\n\n{table(name)}")
         return
-    study(arguments.study, arguments.seeds, arguments.jobs)
+    for _ in range(2):  # the second makes what the first has chosen
+        study(arguments.study, arguments.seeds, arguments.jobs)
     print(table(arguments.study))
 
 

@@ -52,18 +52,26 @@ def check_prediction(config: Mapping[str, Any]) -> None:
 
 def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
     """That the compiled loop does what is asked for."""
-    agent, core, name = config["agent"], config["memory"], config["gradient"]["name"]
+    agent, core, gradient = config["agent"], config["memory"], config["gradient"]
+    rt2 = (core["name"], core.get("kind"), gradient["name"]) == ("rtu", "linear", "rt2")
+    plain = core.get("layers") == 1 and not core["pre"] and not core["post"]
+    sliding = (core["name"], gradient["name"], gradient.get("window")) == (
+        "gru",
+        "tbptt",
+        "sliding",
+    )
     fits = (
-        (core["name"], core.get("kind"), name) == ("rtu", "linear", "rt2")
+        (rt2 or (sliding and plain))
         and (config["optimizer"]["name"], task.loss, stream) == ("adam", "squared", True)
         and (agent["readout_sizes"], agent["max_grad_norm"]) == ([], None)
         and config["num_envs"] == 1
     )
     if not fits:
         raise ConfigError(
-            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2 optimizer=adam on"
-            " one stream (num_envs=1) with a squared loss, a linear readout and max_grad_norm=null:"
-            " take agent.kernel=torch"
+            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2, or memory=gru in"
+            " one layer, without pre or post, gradient=tbptt gradient.window=sliding; either with"
+            " optimizer=adam on one stream (num_envs=1), a squared loss, a linear readout and"
+            " max_grad_norm=null: take agent.kernel=torch"
         )
     if find_spec("numba") is None:
         raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")

@@ -17,17 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.options import ConfigError
-from rlkit.types import Sequences, Tree
-
-njit: Any
-try:
-    from numba import njit  # type: ignore[import-not-found,import-untyped,no-redef,unused-ignore]
-except ModuleNotFoundError:
-    njit = None
+from rlkit.gradients.fused import Fused, compiled, moved
+from rlkit.types import Sequences
 
 
-class FusedRT2:
+class FusedRT2(Fused):
     """Holds states, traces and moments of N agents.
 
     Args:
@@ -47,83 +41,46 @@ class FusedRT2:
         relu: bool,
         adam: Mapping[str, float],
     ):
-        if njit is None:
-            raise ConfigError(
-                "agent.kernel=numba needs numba: python -m pip install numba, or agent.kernel=torch"
-            )
+        super().__init__(params, adam)
         (I, H, _), self.relu = sizes, relu
-        theta, phi = (params[name].numpy() for name in ("memory", "readout"))
-        self.sizes, self.theta, self.phi, self.steps = sizes, theta, phi, 0
-        N, dtype = len(theta), theta.dtype
-        self.h = np.zeros((N, 2, H), dtype)
-        self.E = np.zeros((N, 2 + I, 2, H), dtype)
-        self.moments = [np.zeros((2, *p.shape), dtype) for p in (theta, phi)]
-        betas = adam["beta1"], adam["beta2"]
-        self.betas, self.constants = betas, np.array([*betas, adam["eps"]], dtype)
+        N = len(self.theta)
+        self.h = np.zeros((N, 2, H), self.dtype)
+        self.E = np.zeros((N, 2 + I, 2, H), self.dtype)
+        self.moments = [np.zeros((2, *p.shape), self.dtype) for p in (self.theta, self.phi)]
+        self.arrays = [self.h, self.E, *self.moments]
 
     def learn(self, batch: Sequences, lr_TN: np.ndarray) -> Tensor:
-        """An update after every input; returns the weighted loss of each step, (T, N).
-
-        Args:
-            batch: any number of inputs, one stream an agent.
-            lr_TN: step sizes.
-        """
-        T, dtype = len(batch.x_TNBI), self.theta.dtype
-        t_T = self.steps + 1 + np.arange(T)
-        scale_2T = np.array(
-            [[1 / (1 - b ** int(t)) for t in t_T] for b in self.betas], dtype
-        )  # of both moments
-        self.steps += T
-        x, target = (v[:, :, 0].numpy().astype(dtype, copy=False) for v in batch[:2])
-        weight, start = batch.weight_TNB[:, :, 0].numpy(), batch.start_TNB[:, :, 0].numpy()
-        loss_TN = np.zeros(x.shape[:2], dtype)
+        x, target, weight, start = self.one_stream(batch)
+        loss_TN = np.zeros(x.shape[:2], self.dtype)
         _steps(
             self.theta,
             self.phi,
             *self.moments,
             self.h,
             self.E,
-            np.ascontiguousarray(x),
-            np.ascontiguousarray(target),
-            weight.astype(dtype),
-            np.ascontiguousarray(start),
-            lr_TN.astype(dtype),
-            scale_2T,
+            x,
+            target,
+            weight,
+            start,
+            lr_TN.astype(self.dtype),
+            self.count(len(x)),
             self.constants,
             self.relu,
             loss_TN,
         )
         return torch.from_numpy(loss_TN)
 
-    def get_state(self) -> Tree:
-        arrays = [a.copy() for a in (self.h, self.E, *self.moments)]
-        return {"steps": self.steps, "arrays": arrays}
 
-    def set_state(self, state: Tree) -> None:
-        self.steps = state["steps"]
-        for own, a in zip((self.h, self.E, *self.moments), state["arrays"], strict=True):
-            own[:] = a
-
-
-def _compiled(function: Any) -> Any:
-    return (
-        function if njit is None else njit(fastmath=True, error_model="numpy", cache=True)(function)
-    )
-
-
-@_compiled
+@compiled
 def _adam(p: Any, m: Any, v: Any, g: Any, c: Any, lr: Any, scale: Any) -> None:
     """One row of parameters; `scale` corrects the moments' start from zero."""
-    b1, b2, eps = c[0], c[1], c[2]
-    a1, a2 = c[3], c[4]
     rate, root = lr * scale[0], np.sqrt(scale[1])
     for j in range(len(p)):
-        m[j] = b1 * m[j] + a1 * g[j]
-        v[j] = b2 * v[j] + a2 * g[j] * g[j]
-        p[j] -= rate * m[j] / (np.sqrt(v[j]) * root + eps)
+        m[j], v[j], step = moved(m[j], v[j], g[j], c, root)
+        p[j] -= rate * step
 
 
-@_compiled
+@compiled
 def _steps(
     theta: Any,
     phi: Any,
@@ -137,16 +94,13 @@ def _steps(
     start: Any,
     lr: Any,
     scale: Any,
-    betas: Any,
+    c: Any,
     relu: bool,
     loss: Any,
 ) -> None:
     T, N, I = x.shape
     K, H = target.shape[2], h.shape[2]
     dtype = theta.dtype
-    c = np.empty(5, dtype)
-    c[:3] = betas
-    c[3], c[4] = 1 - betas[0], 1 - betas[1]
     zero, two = dtype.type(0), dtype.type(2)
     lam = np.empty((2, H), dtype)
     gamma, nu, turn, u, y, k = (

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from agents.predictor import Predictor, PredictorOptions
+from envs import make_task
 from rlkit.gradients import GRADIENTS, check_gradient
 from rlkit.loops.supervised import SupervisedLoop, for_agents
 from rlkit.memory import MEMORIES, make_memory
@@ -150,6 +151,30 @@ def test_a_memory_makes_the_next_symbol_certain():
     assert with_memory[0] / with_memory[1] < 0.05
     assert with_memory[2] == with_memory[1]
     assert with_memory[3] == with_memory[4]
+
+
+@pytest.mark.parametrize(
+    ("memory", "gradient"),
+    [("rtu", {"name": "rt2"}), ("elman", {"name": "tbptt", "length": 2, "window": "sliding"})],
+)
+def test_three_states_world_is_solved_by_three_units(memory, gradient):
+    torch.manual_seed(0)
+    agent = Predictor(
+        predictor(memory, gradient["name"], lr=(5e-3,)).options,
+        task := make_task("three_states_world"),
+        lambda size: make_memory(memory, size, **options_of(memory) | {"hidden_size": 3}),
+        {"name": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        gradient,
+        True,
+        torch.Generator().manual_seed(0),
+    )
+    loop = SupervisedLoop(task, agent, 1, True, 200, seed=0)
+    loop.run(lambda loop: loop.vector_steps >= 9_000, lambda *_: None)
+    before = agent.totals.clone()
+    loop.run(lambda loop: loop.vector_steps >= 10_000, lambda *_: None)
+    right, decisive = (agent.totals - before)[3:].sum(1)
+    assert decisive > 200
+    assert right / decisive >= 0.99
 
 
 @pytest.mark.parametrize("gradient", ["bptt", "rt2", "tbptt"])

@@ -6,7 +6,7 @@ import torch
 from configs import build
 from configs.compose import compose_train
 from configs.stages import stages_of
-from rlkit.gradients import rt2_fused
+from rlkit.gradients import fused as common
 from rlkit.options import ConfigError
 from rlkit.seeding import seed_everything
 
@@ -62,7 +62,7 @@ def test_nothing_is_kept_that_only_torch_would_use():
 
 
 def test_without_numba_it_says_so(monkeypatch):
-    monkeypatch.setattr(rt2_fused, "njit", None)
+    monkeypatch.setattr(common, "njit", None)
     with pytest.raises(ConfigError, match="needs numba"):
         learnt("numba", "relu")
 
