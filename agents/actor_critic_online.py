@@ -1,7 +1,7 @@
 """Streaming actor-critic with exact real-time gradients: every step teaches once and is forgotten.
 
 Stream AC(λ) (Elsayed, Vasan & Mahmood, 2024), its policy and its critic each on a memory of their
-own whose traces E = ∂h/∂θ are carried forward (RT2; Elelimy, 2024):
+own whose traces E = ∂h/∂θ are carried forward (RT2; Elelimy, 2023):
 
     at every step of every environment
         h', E' = step(o, h, E);   a ~ π(h');   r, o' from the environment
@@ -192,6 +192,14 @@ class ActorCriticOnline(Agent):
         action = self.distribution.mode(self.policy(y_BH))
         action = action_level(action, self.num_actions) if self.discrete else action[..., 0]
         return self.critic(v_BH).squeeze(-1) * self.spread, action
+
+    def take_over(self, other: Agent, dt_ratio: float) -> None:
+        """As every agent does; new episodes begin, so nothing done before gets credit any more."""
+        super().take_over(other, dt_ratio)
+        everywhere = torch.ones_like(self.return_B, dtype=torch.bool)
+        self.value_rows.forget(everywhere)
+        self.policy_rows.forget(everywhere)
+        self.return_B = torch.zeros_like(self.return_B)
 
     def get_training_state(self) -> Tree:
         return super().get_training_state() | {"return": self.return_B}

@@ -1,4 +1,4 @@
-"""RT2-PPO: proximal policy optimisation by exact real-time gradients (Elelimy, 2024, chapter 5).
+"""RT2-PPO: proximal policy optimisation by exact real-time gradients (Elelimy, 2023, chapter 5).
 
     repeat
         act for T steps in B environments; store o, a, log π(a), V, and before every step the

@@ -6,7 +6,8 @@
 
 Many agents are one: every step size in `lr` is run with `seeds` seeds, all at once. Seeds differ
 in weights and data; step sizes share both. Losses of a stream are summed over the inputs of a
-chunk and averaged over streams; those of sequences are averaged over all that is weighted.
+chunk and averaged over streams; those of sequences are averaged over all that is weighted. What a
+memory itself costs is averaged over all steps, weighted or not.
 
 Shapes: R step sizes, S seeds, N = R·S agents, T time, B streams or sequences, K outputs.
 """
@@ -48,7 +49,7 @@ class PredictorOptions:
     moment_horizon_updates: float = option("rmsprop: its second moment's length", low=1)
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
-    compile: bool = option("compile the memory of several agents; seconds at first")
+    compile: bool = option("compile how several agents learn; half a minute at first")
     kernel: Literal["torch", "numba"] = option(
         "numba: RT2 of RTUs or sliding TBPTT of a GRU in one loop"
     )
@@ -59,7 +60,7 @@ class Predictor:
 
     Args:
         options: its own.
-        task: `input_size`, `target_size` and `loss` of a sequence task.
+        task: `input_size`, `target_size`, `steps` and `loss` of a sequence task.
         make_memory: input size → memory, drawn anew at every call.
         optimizer: name and options.
         gradient: name and options of the estimator.
@@ -83,7 +84,7 @@ class Predictor:
         R, S = len(options.lr), options.seeds
         self.shape, self.N = (R, S), R * S
         first = make_memory(task.input_size)
-        self.cell = Cell(first, options.compile)
+        self.cell, self.plain = Cell(first, options.compile), Cell(first)
         self.readout = Readout([first.output_size, *options.readout_sizes, task.target_size])
         drawn: dict[str, list[Tensor]] = {"memory": [], "readout": []}
         for seed in range(S):
@@ -118,7 +119,8 @@ class Predictor:
 
     def begin(self, B: int) -> None:
         """Starts B sequences or streams of every agent."""
-        self.carry = self.gradient.begin(self.params, B)
+        if self.fused is None:  # which keeps its own
+            self.carry = self.gradient.begin(self.params, B)
 
     def chunk_steps(self) -> int | None:
         """How many inputs `learn` takes next; None: a whole sequence."""
@@ -137,14 +139,14 @@ class Predictor:
             self._learn_fused(self.fused, batch)
             return
         told: list[Tensor] = []
+        rows = batch.x_TNBI.shape[2] * (1 if self.stream else self.task.steps)
 
         def loss_of(params: Any, y_TNBH: Tensor, penalty_TNB: Tensor | None) -> Tensor:
             out_TNBK = self.readout(params["readout"], y_TNBH)
             loss_TNB = self.loss(out_TNBK, batch.target_TNB) * batch.weight_TNB
             told[:] = out_TNBK.detach(), loss_TNB.detach()
-            if penalty_TNB is not None:
-                loss_TNB = loss_TNB + penalty_TNB * batch.weight_TNB
-            return loss_TNB.sum((0, 2)) / divisor_N
+            loss_N = loss_TNB.sum((0, 2)) / divisor_N
+            return loss_N if penalty_TNB is None else loss_N + penalty_TNB.sum((0, 2)) / rows
 
         self.cell.memory.train()
         _, grads, self.carry = self.gradient.observe(
@@ -191,14 +193,14 @@ class Predictor:
 
     @torch.no_grad()
     def evaluate(self, batch: Sequences) -> Tensor:
-        """Totals over a batch that is not learnt from."""
-        self.cell.memory.eval()
+        """Totals over a batch that is not learnt from; as it is, never compiled."""
+        self.plain.memory.eval()
         totals = torch.zeros_like(self.totals)
-        theta = self.cell.tensors(self.params["memory"])
-        state = self.cell.initial_state(self.N, batch.x_TNBI.shape[2])
+        theta = self.plain.tensors(self.params["memory"])
+        state = self.plain.initial_state(self.N, batch.x_TNBI.shape[2])
         for t in range(0, len(batch.x_TNBI), EVALUATION_CHUNK):
             part = batch.part(t, t + EVALUATION_CHUNK)
-            step = self.cell.run(theta, part.x_TNBI, state, part.start_TNB, fast=True)
+            step = self.plain.run(theta, part.x_TNBI, state, part.start_TNB, fast=True)
             state, out = step.state, self.readout(self.params["readout"], step.y)
             loss_TNB = self.loss(out, part.target_TNB) * part.weight_TNB
             self._count(totals, part, out, loss_TNB)

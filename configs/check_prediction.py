@@ -17,6 +17,8 @@ def check_prediction(config: Mapping[str, Any]) -> None:
     """That task, memory and gradient fit together."""
     options = {k: v for k, v in config["env"].items() if k != "name"}
     task = envs.make_task(config["env"]["name"], options)
+    if not config["agent"]["lr"]:
+        raise ConfigError("agent.lr is [], but must hold at least one step size")
     if config["dt_schedule"] is not None:
         raise ConfigError("dt_schedule is for environments to act in, not for sequences")
     if config["dt"] != 1:
@@ -75,10 +77,32 @@ def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
         raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")
 
 
-def check_evaluated_prediction(request: Mapping[str, Any]) -> None:
-    """Refuses what is for environments to act in."""
+def check_evaluated_prediction(
+    request: Mapping[str, Any], trained: Mapping[str, Any], asked: Mapping[str, Any]
+) -> None:
+    """Refuses what is for environments to act in, and a task of other sizes than the one learnt.
+
+    Args:
+        request: of `evaluate.py`.
+        trained: name and options of the task of the run.
+        asked: those of the task asked for.
+    """
     for key in ("dt", "observation_noise", "deterministic"):
         if request[key] is not None:
             raise ConfigError(f"{key} is for environments to act in, not for sequences")
     if request["video"]:
         raise ConfigError("video shows environments to act in, not sequences")
+    cls = envs.ENVS.load(asked["name"])
+    changing = [size for size in ("input_size", "target_size") if not hasattr(cls, size)]
+    if trained == asked or not changing:  # sizes that never change need no files of the run
+        return
+    one, other = (
+        envs.make_task(env["name"], {k: v for k, v in env.items() if k != "name"})
+        for env in (trained, asked)
+    )
+    for size in changing:
+        if getattr(one, size) != getattr(other, size):
+            raise ConfigError(
+                f"the predictor was trained with {size}={getattr(one, size)}, but the sequences"
+                f" asked for have {size}={getattr(other, size)}"
+            )

@@ -148,10 +148,10 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         if request[key] is not None:
             config["evaluation"][key] = request[key]
     if envs.kind(config["env"]["name"]) == "sequence":
-        config["env"] = config["env"] | request["env"]
-        check_evaluated_prediction(request)
-        check_component("env", config["env"])
-        return config
+        asked = config["env"] | request["env"]
+        check_component("env", asked)
+        check_evaluated_prediction(request, config["env"], asked)
+        return config | {"env": asked}
     if request["dt"] is not None:
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:

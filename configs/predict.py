@@ -27,11 +27,12 @@ class Data(NamedTuple):
 
 
 def make_task(config: Mapping[str, Any], held_out: bool = False) -> Any:
-    """The task of a configuration; held out, its validation split if it has splits."""
+    """The task of a configuration; held out, of the split that it names for this."""
     options = {k: v for k, v in config["env"].items() if k != "name"}
-    if held_out and "split" in options and options["split"] == "train":
-        options["split"] = "validation"
-    return envs.make_task(config["env"]["name"], options)
+    name, split = config["env"]["name"], options.get("split")
+    if held_out and split is not None:
+        options["split"] = envs.ENVS.load(name).held_out.get(split, split)
+    return envs.make_task(name, options)
 
 
 def _own(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Sequences(NamedTuple):
     target_TNB: Tensor
     """int64 class, or float components (T, N, B, K)"""
     weight_TNB: Tensor
-    """what a step counts in the loss"""
+    """1 where a step is scored, else 0"""
     start_TNB: Tensor
     """true at the first input of a sequence"""
     decisive_TNB: Tensor

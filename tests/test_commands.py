@@ -10,7 +10,7 @@ import pytest
 
 import evaluate
 import train
-from configs.compose import compose_evaluate, compose_train
+from configs.compose import compose_evaluate, compose_train, evaluation_config
 from rlkit.options import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,11 +237,13 @@ MISTAKES_OF_PREDICTOR = {
     "env=adding memory=gru gradient=tbptt gradient.length=500": "the sequence has 200 steps",
     "env=anbn memory=vand gradient=uoro gradient.tangent=finite_differences": "draws noise",
     "env=anbn memory=gru gradient=artbp gradient.alpha=2": "above 2",
+    "env=anbn memory=gru gradient=artbp gradient.mean_length=1": "must be a number above 1 (steps)",
     "env=anbn memory=gru gradient=ur": "did you mean 'uoro'",
     "env=anbn agent.reading=sequences": "is a stream (allowed: auto, stream)",
     "env=adding wrappers.velocity_mask=true": "wrappers.velocity_mask is for environments to act",
     "env=adding dt=0.1": "counted in steps",
     "env=adding dt_schedule=[2,1]": "dt_schedule is for environments to act in, not for sequences",
+    "env=adding agent.lr=[]": "agent.lr is [], but must hold at least one step size",
     "env=adding agent.lr=0.1": "agent.lr is 0.1, but must be a list of numbers",
 }
 
@@ -267,6 +269,35 @@ def test_predictor_runs_evaluates_and_refuses(tmp_path):
     assert found["optimum"] < found["memoryless_loss"]
     with pytest.raises(ConfigError, match="video shows environments to act in"):
         evaluate.evaluate(compose_evaluate([f"run={folder}", "video=true"]))
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "message"),
+    [
+        ("distant_brackets", "env.letters=5", "trained with input_size=13, but .* input_size=8"),
+        ("trace_conditioning", "env.distractors=3", "with input_size=12, but .* input_size=5"),
+        ("copying", "env.letters=4", "with input_size=10, but .* input_size=6"),
+        ("copying", "env.leters=4", "did you mean 'letters'"),
+        ("distant_brackets", "env.between=3", None),
+        ("copying", "env.delay_steps=9", None),
+        ("characters env.file=there", "env.file=null", None),
+    ],
+)
+def test_a_predictor_is_evaluated_on_sequences_of_its_sizes(trained, asked, message, tmp_path):
+    Path(tmp_path / "there").write_text("x" * 200)
+    words = trained.replace("there", str(tmp_path / "there"))
+    words = f"agent=predictor env={words} memory=gru gradient=uoro".split()
+    config = compose_train(words) | {"resolved": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "there").unlink()  # what was learnt from may be gone
+    request = compose_evaluate([f"run={tmp_path}", asked])
+    if message is None:
+        key, value = asked.removeprefix("env.").split("=")
+        found = evaluation_config(tmp_path, request)["env"][key]
+        assert found == json.loads(value)
+        return
+    with pytest.raises(ConfigError, match=message):
+        evaluation_config(tmp_path, request)
 
 
 BEFORE_TORCH = MISTAKES_OF_DT_SCHEDULE | {

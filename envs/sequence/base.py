@@ -11,7 +11,7 @@ generator before the block, what the block began with, and a position.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class SequenceBatch(NamedTuple):
     target_TB: Array
     """the class, int64; or float32 components (T, B, K)"""
     weight_TB: Array
-    """float32: what a step counts in the loss; 0 where nothing is asked"""
+    """float32: 1 where a step is scored, 0 where nothing is asked"""
     start_TB: Array
     """true at the first input of a sequence, or of a stream"""
 
@@ -37,8 +37,8 @@ class SequenceBatch(NamedTuple):
 class SequenceTask:
     """A task; its options are the dataclass of the same name + "Options" beside it.
 
-    The loss is the weighted mean over steps, Σ weight · loss / Σ weight. A task defines `block` if
-    it is a stream, `sequences` if it is not.
+    The loss is the mean over the steps that are scored, Σ weight · loss / Σ weight. A task defines
+    `block` if it is a stream, `sequences` if it is not.
 
     Attributes:
         input_size: components of an input.
@@ -50,6 +50,7 @@ class SequenceTask:
         references: other losses worth comparing with.
         stream: whether it has no end.
         steps: of one sequence; 0 for a stream.
+        held_out: for a split that is learnt from, the one that is evaluated on; else the same.
     """
 
     kind = "sequence"
@@ -63,6 +64,7 @@ class SequenceTask:
     stream = True
     steps: int = 0
     block_steps = 2**14
+    held_out: ClassVar[Mapping[str, str]] = {}
 
     @staticmethod
     def native_dt(options: Any) -> float:

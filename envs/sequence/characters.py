@@ -8,9 +8,10 @@ character.
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Characters(SequenceTask):
     input_size = target_size = len(SYMBOLS)
     unit = "bits"
     optimum = None
+    held_out: ClassVar[Mapping[str, str]] = {"train": "validation"}
 
     def __init__(self, options: CharactersOptions):
         self.options = options

@@ -14,9 +14,10 @@ import importlib
 import math
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class PixelDigits(SequenceTask):
 
     input_size, target_size = 1, 10
     stream, optimum = False, None
+    held_out: ClassVar[Mapping[str, str]] = {"train": "test"}
 
     def __init__(self, options: PixelDigitsOptions):
         self.options = o = options
@@ -170,7 +172,9 @@ def _given(o: PixelDigitsOptions) -> tuple[Array, Array]:
         raise ConfigError(
             f"env.images holds {len(images)} images, but env.labels {len(labels)} classes"
         )
-    if len(labels) and labels.max() > 9:
+    if not images.size:
+        raise ConfigError(f"env.images={o.images} holds no pixels: its sizes are {images.shape}")
+    if labels.max() > 9:
         raise ConfigError(f"env.labels holds the class {labels.max()}, but digits end at 9")
     return images, labels.astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Three States World (Sutton 2020; Elelimy 2024, section 3.1): which state comes next?
+"""Three States World (Sutton 2020; Elelimy 2023, section 3.1): which state comes next?
 
 from 1 or 2:  1, 2 or 3, each with probability 1/3
 from 3:       the state before it, so that one step back must be remembered

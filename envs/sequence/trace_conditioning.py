@@ -1,4 +1,4 @@
-"""Trace conditioning (Rafiee et al. 2020; Elelimy 2024, chapter 4): when will the food come?
+"""Trace conditioning (Rafiee et al. 2020; Elelimy 2023, chapter 4): when will the food come?
 
 a trial   CS (the tone) at its start, US (the food) ISI steps later; the next trial begins
           ISI + ITI steps after it, or ITI steps (`period`); both intervals are uniform

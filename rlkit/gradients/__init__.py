@@ -70,8 +70,7 @@ def check_gradient(
             " draws noise in each (allowed: exact)"
         )
     lengths = {"tbptt": "length", "artbp": "mean_length", "uoro": "memory_steps"}
-    length = options[lengths[name]] if name in lengths else 1
-    if length > steps:
+    if name in lengths and (length := options[lengths[name]]) > steps:
         raise ConfigError(
             f"gradient.{lengths[name]} is {length}, but the {'stream' if stream else 'sequence'}"
             f" has {steps:g} steps"

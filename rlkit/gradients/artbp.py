@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from rlkit.gradients.base import Carry, Estimate, Estimator, LossOf, Params, segment
-from rlkit.gradients.cell import Cell
-from rlkit.options import ConfigError, option
+from rlkit.options import option
 
 
 @dataclass(frozen=True)
 class ARTBPOptions:
-    mean_length: float = option("L0, about the mean of the segments' lengths", unit="steps", low=1)
+    mean_length: float = option(
+        "L0, about the mean of the segments' lengths", unit="steps", above=1
+    )
     alpha: float = option("longer segments are rarer with a larger one", above=2)
 
 
@@ -31,16 +32,8 @@ class ARTBP(Estimator):
 
     options: ARTBPOptions
 
-    def __init__(self, options: ARTBPOptions, cell: Cell, generator: torch.Generator):
-        super().__init__(options, cell, generator)
-        if self.chance(1) >= 1:
-            raise ConfigError(
-                f"gradient.alpha is {options.alpha:g} and gradient.mean_length"
-                f" {options.mean_length:g}, which cut after every step: use tbptt"
-            )
-
     def chance(self, elapsed: int) -> float:
-        """Of a truncation, so many steps after the last one."""
+        """Of a truncation, so many steps after the last one; below 1, as L0 is above."""
         o = self.options
         return (o.alpha - 1) / ((o.alpha - 2) * o.mean_length + elapsed)
 

@@ -28,7 +28,7 @@ class Cell:
 
     Args:
         memory: any.
-        compiled: compile what several agents run (torch.compile); seconds at first.
+        compiled: compile what several agents run (torch.compile); half a minute at first.
     """
 
     def __init__(self, memory: Memory, compiled: bool = False):
@@ -164,9 +164,9 @@ class Cell:
             return Memory.forward(self.memory, x, state, start)
         steps = []
         for t in range(len(x)):
-            state = self.memory.restart(state, start, x, t)
-            if weight is not None:
+            if weight is not None:  # of what comes from the past: a fresh state does not
                 state = tuple(_weighted(s, weight[t]) for s in state)
+            state = self.memory.restart(state, start, x, t)
             steps.append(self.memory.step(x[t], state))
             state = steps[-1].state
         y, penalty = _stacked([s.y for s in steps]), None

@@ -1,4 +1,4 @@
-"""Exact real-time gradients by traces (Elelimy, 2024, chapter 3): RTRL where it is cheap.
+"""Exact real-time gradients by traces (Elelimy, 2023, chapter 3): RTRL where it is cheap.
 
     E ← M E + ∂a/∂θ        a trace of every parameter of every unit, in the memory's own file
     g = ∂ℓ/∂s E            one gradient per input, of its loss through the whole past

@@ -1,4 +1,4 @@
-"""Block-diagonal recurrent network (Elelimy, 2024, section 4.2), exact real-time gradients.
+"""Block-diagonal recurrent network (Elelimy, 2023, section 4.2), exact real-time gradients.
 
     a1 = A ⊙ c1 + B ⊙ c2 + W1 x
     a2 = C ⊙ c1 + D ⊙ c2 + W2 x

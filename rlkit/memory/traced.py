@@ -1,4 +1,4 @@
-"""A memory that learns in real time: its state carries its traces (RT2; Elelimy, 2024).
+"""A memory that learns in real time: its state carries its traces (RT2; Elelimy, 2023).
 
     h_t, E_t = step(x_t, h_{t-1}, E_{t-1}),    ∂L/∂θ = ∂L/∂h_t · E_t,    E = ∂h/∂θ
 

@@ -183,6 +183,22 @@ def test_saved_and_loaded_learning_is_learning_on(B):
     assert torch.equal(straight.policy_rows.z_BP, resumed.policy_rows.z_BP)
 
 
+def test_who_takes_over_begins_new_episodes():
+    """Weights and the rewards' spread are kept, credit and the running return are not."""
+    before, after = (make_ac(spaces(True, num_envs=3, dt=dt), seed=4) for dt in (0.05, 0.025))
+    for step in stream(before, spaces(True, num_envs=3), 2):
+        before.learn(step)
+    assert before.value_rows.z_BP.any()
+    assert before.policy_rows.z_BP.any()
+    assert before.return_B.any()
+    after.take_over(before, 0.5)
+    assert torch.equal(after.critic[0].weight, before.critic[0].weight)
+    assert torch.equal(after.spread, before.spread)
+    for forgotten in (after.value_rows.z_BP, after.policy_rows.z_BP, after.return_B):
+        assert not forgotten.any()
+    assert before.return_B.any()
+
+
 def test_a_policy_is_played_with_any_number_of_copies():
     many, one = (make_ac(spaces(True, num_envs=n), seed=n) for n in (4, 1))
     one.load_state_dict(many.get_state())

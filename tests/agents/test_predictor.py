@@ -1,5 +1,6 @@
 """The predictor: every memory and estimator, many agents at once, and how losses are counted."""
 
+import copy
 import math
 from types import SimpleNamespace
 
@@ -10,9 +11,11 @@ import torch
 from agents.predictor import Predictor, PredictorOptions
 from envs import make_task
 from rlkit.gradients import GRADIENTS, check_gradient
-from rlkit.loops.supervised import SupervisedLoop
+from rlkit.loops.supervised import SupervisedLoop, for_agents
 from rlkit.memory import MEMORIES, make_memory
+from rlkit.memory.base import Memory, Step
 from rlkit.options import ConfigError
+from rlkit.types import Sequences
 from tests.contracts.memories import options_of
 from tests.rlkit.gradients.estimating import OPTIONS
 
@@ -58,8 +61,21 @@ class Counting:
         return batch[1] == 1
 
 
-def predictor(memory="elman", gradient="tbptt", options=None, seed=0, task=None, **changes):
-    """With Adam."""
+ADAM = {"name": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+SGD = {"name": "sgd", "momentum": 0.0}
+
+
+def predictor(
+    memory="elman",
+    gradient="tbptt",
+    options=None,
+    seed=0,
+    task=None,
+    optimizer=ADAM,
+    stream=None,
+    **changes,
+):
+    """With Adam; `memory` may be a function of the input size."""
     torch.manual_seed(seed)
     values = {
         "lr": (0.02,),
@@ -74,16 +90,17 @@ def predictor(memory="elman", gradient="tbptt", options=None, seed=0, task=None,
         "compile": False,
         "kernel": "torch",
     }
-    own = options_of(memory) if memory != "none" else {}
+    own = options_of(memory) if isinstance(memory, str) and memory != "none" else {}
     own |= {"hidden_size": 6} if "hidden_size" in own else {}
     own |= SMALLER.get(memory, {})
+    make = memory if callable(memory) else lambda size: make_memory(memory, size, **own)
     return Predictor(
         PredictorOptions(**(values | changes)),
         task or Counting(),
-        lambda size: make_memory(memory, size, **own),
-        {"name": "adam", "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        make,
+        optimizer,
         {"name": gradient, **OPTIONS[gradient], **(options or {})},
-        gradient != "bptt",
+        gradient != "bptt" if stream is None else stream,
         torch.Generator().manual_seed(seed),
     )
 
@@ -220,6 +237,111 @@ def test_weights_say_what_counts():
     for name, vector in agent.params.items():
         assert torch.equal(vector, before[name])
     assert (agent.totals[:2] == 0).all()
+
+
+class LastStep(Counting):
+    """Only the last of each 12 steps is scored, the others are 0."""
+
+    def batch(self, T, B, first):
+        x, target, weight, start = super().batch(T, B, first)
+        weight[(first + np.arange(T)) % self.steps != self.steps - 1] = 0
+        return x, target, weight, start
+
+
+class Dear(Memory):
+    """Every step costs its only parameter."""
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.input_size = self.output_size = input_size
+        self.price = torch.nn.Parameter(torch.tensor([0.3]))
+
+    def initial_state(self, B):
+        return ()
+
+    def step(self, x_BI, state):
+        return Step(x_BI, (), self.price.expand(len(x_BI)))
+
+
+@pytest.mark.parametrize(
+    ("gradient", "stream", "expected"),
+    [("bptt", False, [1.0]), ("tbptt", False, [1 / 3] * 3), ("tbptt", True, [4.0] * 3)],
+)
+def test_a_penalty_is_a_mean_over_all_steps_scored_or_not(gradient, stream, expected):
+    """Of a whole sequence; of a stream it is summed over a chunk, as losses are."""
+    agent, found = predictor(Dear, gradient, task=LastStep(), stream=stream, seeds=2), []
+    agent.optimizers["memory"].step_down = lambda grad_NP, lr_N1: found.append(grad_NP[:, 0])
+    SupervisedLoop(LastStep(), agent, 3, stream, 12, seed=0).block()
+    torch.testing.assert_close(torch.stack(found), torch.tensor(expected)[:, None].expand(-1, 2))
+
+
+def test_a_clipped_step_is_as_long_as_allowed_and_a_short_one_as_it_is():
+    moved = {}
+    for longest in (0.05, 1e3, None):
+        agent = predictor("gru", optimizer=SGD, lr=(0.5, 0.25), max_grad_norm=longest)
+        before = torch.cat(list(agent.params.values()), 1)
+        SupervisedLoop(Counting(), agent, 2, True, 4, seed=0).block()
+        assert agent.updates == 1
+        moved[longest] = torch.cat(list(agent.params.values()), 1) - before
+    lengths_N = moved[0.05].norm(dim=1)
+    torch.testing.assert_close(lengths_N, torch.tensor([0.025, 0.0125]), rtol=1e-4, atol=0)
+    assert torch.equal(moved[1e3], moved[None])
+
+
+def test_answers_are_counted_where_they_are_asked_for():
+    """Six steps; the columns: answer, class, weight, decisive."""
+    steps = torch.tensor(
+        [[0, 0, 1, 1], [1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 0, 0]]
+    )
+    answer, target, weight, decisive = (column.view(6, 1, 1) for column in steps.T)
+    out = torch.nn.functional.one_hot(answer, 2).float()
+    batch = Sequences(out, target, weight.float(), weight < 0, decisive > 0)
+    agent = predictor("none")
+    totals = torch.zeros_like(agent.totals)
+    agent._count(totals, batch, out, weight.float())
+    found = agent.results(totals)
+    assert totals[:, 0].tolist() == [4, 4, 2, 1, 2]
+    assert (found["accuracy"], found["decisive_accuracy"]) == (2 / 4, 1 / 2)
+
+
+@torch.no_grad()
+def test_an_evaluation_is_one_unroll_however_long_it_is():
+    agent, T = predictor("rtu", "rt2"), 600
+    batch = for_agents(Counting(), Counting().batch(T, 2, 0), 1, 1)
+    memory = make_memory("rtu", 2, **options_of("rtu") | {"hidden_size": 6})
+    torch.nn.utils.vector_to_parameters(agent.params["memory"][0], memory.parameters())
+    y = memory(batch.x_TNBI[:, 0], memory.initial_state(2), batch.start_TNB[:, 0]).y
+    out = agent.readout(agent.params["readout"], y.unsqueeze(1))
+    totals = torch.zeros_like(agent.totals)
+    agent._count(totals, batch, out, agent.loss(out, batch.target_TNB))
+    torch.testing.assert_close(agent.evaluate(batch), totals, rtol=1e-6, atol=0)
+
+
+def test_only_what_learns_is_compiled(monkeypatch):
+    """An evaluation is hundreds of steps, which a compiler would unroll."""
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or f)
+    agent = predictor("rtu", "rt2", seeds=2, compile=True)
+    agent.evaluate(for_agents(Counting(), Counting().batch(9, 1, 0), 2, 1))
+    assert not compiled
+    SupervisedLoop(Counting(), agent, 1, True, 12, seed=0).block()
+    assert len(compiled) == 2  # a step that begins an episode, and any other
+
+
+@pytest.mark.parametrize("memory", ["vand", "gatel0rd"])
+def test_an_evaluation_leaves_no_trace(memory):
+    """Noise of the memory's own is neither drawn nor missed afterwards."""
+    agent = predictor(memory, seeds=2)
+    follow(agent, 24)
+    before = copy.deepcopy((agent.params, agent.carry, torch.get_rng_state()))
+    batch = for_agents(Counting(), Counting().batch(30, 3, 0), 2, 1)
+    first, second = agent.evaluate(batch), agent.evaluate(batch)
+    assert torch.equal(first, second)
+    after = agent.params, agent.carry, torch.get_rng_state()
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    loop = SupervisedLoop(Counting(), agent, 1, True, 12, seed=0)
+    loop.block()
+    assert not torch.equal(torch.get_rng_state(), before[2])  # learning draws
 
 
 def test_weights_are_saved_by_name():

@@ -111,6 +111,23 @@ def test_every_task_is_predicted(task):
     assert found["memoryless_loss"] == held_out.memoryless_loss
 
 
+@pytest.mark.parametrize(
+    ("env", "split", "expected"),
+    [
+        ("pixel_digits", "train", "test"),
+        ("pixel_digits", "all", "all"),
+        ("pixel_digits", "test", "test"),
+        ("characters", "train", "validation"),
+        ("characters", "test", "test"),
+    ],
+)
+def test_what_is_held_out_is_another_split_if_there_is_one(env, split, expected):
+    words = ["agent=predictor", f"env={env}", f"env.split={split}", "memory=gru", "preset=smoke"]
+    config = compose_train([*words, "gradient=uoro"])
+    assert predict.make_task(config).options.split == split
+    assert predict.make_task(config, held_out=True).options.split == expected
+
+
 def test_a_sequence_is_read_as_a_stream_if_asked():
     words = ["agent=predictor", "env=copying", "memory=gru", "preset=smoke", "gradient=uoro"]
     config = compose_train([*words, "agent.reading=stream"])

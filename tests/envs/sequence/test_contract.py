@@ -61,6 +61,7 @@ def test_a_batch_has_the_stated_sizes_and_is_a_function_of_the_generator(name):
         assert batch.target_TB.max() < task.target_size
     assert batch.start_TB[0].all()
     assert batch.weight_TB.any()
+    assert set(np.unique(batch.weight_TB)) <= {0, 1}
     assert_same(batch, drawn(task, 3, 5))
     assert not np.array_equal(batch.x_TBI, drawn(task, 4, 5).x_TBI)
     assert len(np.unique(batch.x_TBI, axis=1)[0]) > 1

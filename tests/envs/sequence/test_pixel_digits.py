@@ -60,7 +60,7 @@ def test_the_order_is_one_permutation():
 def test_fonts_of_test_are_not_those_of_training():
     train, test = (make_task("pixel_digits", {"split": s}) for s in ("train", "test"))
     assert (len(train.images), len(test.images)) == (170, 40)
-    whole = make_task("pixel_digits").images
+    whole = make_task("pixel_digits", {"split": "all"}).images
     np.testing.assert_array_equal(
         test.images, whole.reshape(21, 10, 64, 64)[4::5].reshape(-1, 64, 64)
     )
@@ -126,7 +126,7 @@ def given(tmp_path):
 
 
 def test_idx_files(given):
-    task = make_task("pixel_digits", given)
+    task = make_task("pixel_digits", given | {"split": "all"})
     assert task.steps == 6
     x_BT, label_B = images_of(task, 0, 100)
     expected = (6 * label_B[:, None] + np.arange(6)) / np.float32(255)
@@ -146,6 +146,10 @@ def test_idx_files_that_are_refused(given, tmp_path):
     refused("is no IDX file of bytes", images=idx(tmp_path / "a", images, kind=13))
     refused("holds 10 images, but env.labels 9 c", labels=idx(tmp_path / "b", labels[:9]))
     refused("holds the class 12", labels=idx(tmp_path / "c", labels + 3))
+    for shape in ((10, 0, 3), (0, 2, 3)):
+        empty = idx(tmp_path / "empty", np.zeros(shape))
+        none = idx(tmp_path / "none", labels[: shape[0]])
+        refused(r"holds no pixels: its sizes are \(", images=empty, labels=none)
     refused("leaves no images of 2", images=idx(tmp_path / "d", images[:2]), split="test",
             labels=idx(tmp_path / "e", labels[:2]))  # fmt: skip
     cut = tmp_path / "cut"

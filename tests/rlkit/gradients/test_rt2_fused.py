@@ -56,6 +56,11 @@ def test_it_equals_torch(f):
     torch.testing.assert_close(E, traces[0].squeeze(1), rtol=1e-7, atol=1e-9)
 
 
+def test_nothing_is_kept_that_only_torch_would_use():
+    assert learnt("numba", "relu").get_training_state()["carry"] is None
+    assert learnt("torch", "relu").get_training_state()["fused"] is None
+
+
 def test_without_numba_it_says_so(monkeypatch):
     monkeypatch.setattr(common, "njit", None)
     with pytest.raises(ConfigError, match="needs numba"):

@@ -85,10 +85,12 @@ def compositions(T):
         yield [b - a for a, b in itertools.pairwise([0, *ends])]
 
 
-def test_artbp_is_unbiased_over_all_truncations(monkeypatch):
+@pytest.mark.parametrize(("name", "options"), [("gru", {}), ("gatel0rd", {"f_init": 1})])
+def test_artbp_is_unbiased_over_all_truncations(name, options, monkeypatch):
     """The mean is taken over every sequence of truncations, weighted by its probability."""
-    T, memory = 7, small("gru")
+    T, memory = 7, small(name, **options)
     given = problem(memory, T, 1, 2)
+    assert given[2][1:].any()
     estimator, mean, sure = build("artbp", memory), 0, 0
     for lengths in compositions(T):
         chance = 1.0
