@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 from rlkit.gradients.base import make_gradient
 from rlkit.gradients.cell import Cell
 from rlkit.gradients.rt2_fused import FusedRT2
+from rlkit.gradients.uoro_fused import FusedUORO
 from rlkit.memory.base import Memory
 from rlkit.networks.readout import Readout
 from rlkit.optim.make import make_optimizer
@@ -47,7 +48,7 @@ class PredictorOptions:
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
     compile: bool = option("compile the memory of several agents; seconds at first")
-    kernel: Literal["torch", "numba"] = option("numba: RT2 of linear trace units in one loop")
+    kernel: Literal["torch", "numba"] = option("numba: one compiled loop, for some combinations")
 
 
 class Predictor:
@@ -95,15 +96,24 @@ class Predictor:
         self.lr_N1 = torch.tensor(options.lr).repeat_interleave(S).unsqueeze(1)
         own = {k: v for k, v in gradient.items() if k != "name"}
         self.gradient = make_gradient(gradient["name"], self.cell, generator, own)
-        self.fused: FusedRT2 | None = None
-        if options.kernel == "numba":  # `configs/check.py` says for what
-            core: Any = first
-            sizes = task.input_size, core.hidden_size, task.target_size
-            self.fused = FusedRT2(self.params, sizes, core.f == "relu", optimizer)
+        self.fused: FusedRT2 | FusedUORO | None = None
+        if options.kernel == "numba":  # `configs/check_prediction.py` says for what
+            self.fused = self._make_fused(first, gradient["name"], optimizer)
         self.steps = self.updates = 0
         self.totals = torch.zeros(5, self.N, dtype=torch.float64)
         """Of all inputs so far: weighted loss, weight, right answers, those that decide, count."""
         self._reported = self.totals.clone()
+
+    def _make_fused(
+        self, core: Any, gradient: str, adam: Mapping[str, Any]
+    ) -> FusedRT2 | FusedUORO:
+        task = self.task
+        if gradient == "rt2":
+            sizes = task.input_size, core.hidden_size, task.target_size
+            return FusedRT2(self.params, sizes, core.f == "relu", adam)
+        sizes = task.input_size, core.output_size, task.target_size
+        lstm = len(core.initial_state(1)) == 2
+        return FusedUORO(self.params, sizes, lstm, self.gradient, adam)
 
     # ---- learning ------------------------------------------------------------------------------
 
@@ -113,9 +123,10 @@ class Predictor:
 
     def chunk_steps(self) -> int | None:
         """How many inputs `learn` takes next; None: a whole sequence."""
-        if self.fused is not None:
-            return self.options.block_steps
-        return self.gradient.chunk_steps(self.carry)
+        steps = self.gradient.chunk_steps(self.carry)
+        if self.fused is None or steps is None:
+            return steps
+        return -(-self.options.block_steps // steps) * steps
 
     def learn(self, batch: Sequences, divisor_N: Tensor | float) -> None:
         """One chunk and one update.
@@ -152,15 +163,16 @@ class Predictor:
         for name, optimizer in self.optimizers.items():
             optimizer.step_down(grads[name], lr_N1)
 
-    def _learn_fused(self, fused: FusedRT2, batch: Sequences) -> None:
-        """The same, with an update after every input."""
+    def _learn_fused(self, fused: FusedRT2 | FusedUORO, batch: Sequences) -> None:
+        """The same, with an update after every chunk of a block."""
         T = len(batch.x_TNBI)
         t_T1 = np.arange(self.steps + 1, self.steps + T + 1)[:, None]
         lr_TN = self.lr_N1.numpy().T / (1 + self.options.lr_decay * np.sqrt(t_T1))
-        self.totals[0] += fused.learn(batch, lr_TN).sum(0)
-        self.totals[1] += batch.weight_TNB.sum((0, 2))
+        loss_TNB = fused.learn(batch, lr_TN).unsqueeze(2)
+        out = fused.out_TNBK if isinstance(fused, FusedUORO) else loss_TNB
+        self._count(self.totals, batch, out, loss_TNB)
         self.steps += T
-        self.updates += T
+        self.updates += T // (self.gradient.chunk_steps(self.carry) or T)
 
     def loss(self, out_TNBK: Tensor, target_TNB: Tensor) -> Tensor:
         """Of every step, unweighted."""

@@ -50,21 +50,34 @@ def check_prediction(config: Mapping[str, Any]) -> None:
 
 def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
     """That the compiled loop does what is asked for."""
-    agent, core, name = config["agent"], config["memory"], config["gradient"]["name"]
+    agent, core, own = config["agent"], config["memory"], config["gradient"]
+    known = _fits_rt2(core, own, task) or _fits_uoro(core, own, task)
     fits = (
-        (core["name"], core.get("kind"), name) == ("rtu", "linear", "rt2")
-        and (config["optimizer"]["name"], task.loss, stream) == ("adam", "squared", True)
+        known
+        and (config["optimizer"]["name"], config["num_envs"], stream) == ("adam", 1, True)
         and (agent["readout_sizes"], agent["max_grad_norm"]) == ([], None)
-        and config["num_envs"] == 1
     )
     if not fits:
         raise ConfigError(
-            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2 optimizer=adam on"
-            " one stream (num_envs=1) with a squared loss, a linear readout and max_grad_norm=null:"
-            " take agent.kernel=torch"
+            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2 with a squared"
+            " loss, or memory=gru or lstm in one layer gradient=uoro (rank=1, tangent=exact) or"
+            " tbptt (window=disjoint) with classes to predict; optimizer=adam, one stream"
+            " (num_envs=1), a linear readout and max_grad_norm=null: take agent.kernel=torch"
         )
     if find_spec("numba") is None:
         raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")
+
+
+def _fits_rt2(core: Mapping[str, Any], own: Mapping[str, Any], task: Any) -> bool:
+    found = core["name"], core.get("kind"), own["name"], task.loss
+    return found == ("rtu", "linear", "rt2", "squared")
+
+
+def _fits_uoro(core: Mapping[str, Any], own: Mapping[str, Any], task: Any) -> bool:
+    plain = core["name"] in ("gru", "lstm") and core["layers"] == 1
+    uoro = (own["name"], own.get("rank"), own.get("tangent")) == ("uoro", 1, "exact")
+    known = uoro or (own["name"], own.get("window")) == ("tbptt", "disjoint")
+    return plain and not core["pre"] and not core["post"] and known and task.loss == "cross_entropy"
 
 
 def check_evaluated_prediction(request: Mapping[str, Any]) -> None:

@@ -72,6 +72,14 @@ PREDICTOR_CASES["predictor-numba"] = (
     "agent=predictor env=trace_conditioning memory=rtu gradient=rt2 agent.kernel=numba num_envs=1"
     " env_steps=240 agent.seeds=2"
 )
+PREDICTOR_CASES |= {
+    f"predictor-numba-{name}": f"agent=predictor env=anbn {words} agent.kernel=numba num_envs=1"
+    " env_steps=240 agent.seeds=2"
+    for name, words in {
+        "uoro": "memory=lstm gradient=uoro gradient.memory_steps=3",
+        "tbptt": "memory=gru gradient=tbptt gradient.length=4",
+    }.items()
+}
 PREDICTOR_CASES["predictor-sequence-as-stream"] = (
     "agent=predictor env=copying env.delay_steps=9 memory=gru gradient=uoro agent.reading=stream"
     " gradient.memory_steps=3"
