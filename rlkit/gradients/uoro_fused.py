@@ -146,18 +146,18 @@ def _compiled(function: Any) -> Any:
 
 @_compiled
 def _sigmoid(a: Any) -> None:
-    one = a.dtype.type(1)
+    one, low = a.dtype.type(1), a.dtype.type(-80)
     for j in range(len(a)):
-        a[j] = np.exp(-a[j])
+        a[j] = np.exp(-max(a[j], low))  # finite: fastmath knows no infinity
     for j in range(len(a)):
         a[j] = one / (one + a[j])
 
 
 @_compiled
 def _tanh(a: Any) -> None:
-    one, two = a.dtype.type(1), a.dtype.type(2)
+    one, two, low = a.dtype.type(1), a.dtype.type(2), a.dtype.type(-20)
     for j in range(len(a)):
-        a[j] = np.exp(-two * a[j])
+        a[j] = np.exp(-two * max(a[j], low))
     for j in range(len(a)):
         a[j] = two / (one + a[j]) - one
 

@@ -65,6 +65,15 @@ def test_it_equals_torch(memory, gradient):
         assert plain.gradient.generator.get_state().equal(fused.gradient.generator.get_state())
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_saturated_units_stay_finite(name, dtype):
+    a = torch.tensor([-1e30, -1e4, -700, -300, -90, -44.5, -21, -5, 0, 5, 44.5, 1e4], dtype=dtype)
+    expected = getattr(torch, name)(a)
+    getattr(uoro_fused, f"_{name}")(a.numpy())
+    torch.testing.assert_close(a, expected, rtol=1e-6, atol=1e-12 + torch.finfo(dtype).eps)
+
+
 def test_a_block_is_of_whole_chunks():
     torch.set_default_dtype(torch.float32)
     words = [*WORDS.split(), "memory=gru", "gradient=uoro", "gradient.memory_steps=7"]
