@@ -27,6 +27,7 @@ from rlkit.gradients.cell import Cell
 from rlkit.gradients.fused import Fused
 from rlkit.gradients.rt2_fused import FusedRT2
 from rlkit.gradients.tbptt_fused import FusedTBPTT
+from rlkit.gradients.uoro_fused import FusedUORO
 from rlkit.memory.base import Memory
 from rlkit.networks.readout import Readout
 from rlkit.optim.make import make_optimizer
@@ -50,9 +51,7 @@ class PredictorOptions:
     block_steps: int = option("inputs between two looks at log, evaluation and budget", low=1)
     evaluation_steps: int = option("inputs of a held-out stream", unit="steps", low=1)
     compile: bool = option("compile how several agents learn; half a minute at first")
-    kernel: Literal["torch", "numba"] = option(
-        "numba: RT2 of RTUs or sliding TBPTT of a GRU in one loop"
-    )
+    kernel: Literal["torch", "numba"] = option("numba: one compiled loop, for some combinations")
 
 
 class Predictor:
@@ -101,19 +100,24 @@ class Predictor:
         own = {k: v for k, v in gradient.items() if k != "name"}
         self.gradient = make_gradient(gradient["name"], self.cell, generator, own)
         self.fused: Fused | None = None
-        if options.kernel == "numba":  # `configs/check.py` says for what
-            core: Any = first
-            I, K = task.input_size, task.target_size
-            if gradient["name"] == "rt2":
-                sizes = I, core.hidden_size, K
-                self.fused = FusedRT2(self.params, sizes, core.f == "relu", optimizer)
-            else:
-                sizes = I, core.output_size, K
-                self.fused = FusedTBPTT(self.params, sizes, gradient["length"], optimizer)
+        if options.kernel == "numba":  # `configs/check_prediction.py` says for what
+            self.fused = self._make_fused(first, gradient, optimizer)
         self.steps = self.updates = 0
         self.totals = torch.zeros(5, self.N, dtype=torch.float64)
         """Of all inputs so far: weighted loss, weight, right answers, those that decide, count."""
         self._reported = self.totals.clone()
+
+    def _make_fused(
+        self, core: Any, gradient: Mapping[str, Any], adam: Mapping[str, Any]
+    ) -> Fused:
+        I, K = self.task.input_size, self.task.target_size
+        if gradient["name"] == "rt2":
+            return FusedRT2(self.params, (I, core.hidden_size, K), core.f == "relu", adam)
+        sizes = I, core.output_size, K
+        if self.task.loss == "squared":
+            return FusedTBPTT(self.params, sizes, gradient["length"], adam)
+        lstm = len(core.initial_state(1)) == 2
+        return FusedUORO(self.params, sizes, lstm, self.gradient, adam)
 
     # ---- learning ------------------------------------------------------------------------------
 
@@ -124,9 +128,9 @@ class Predictor:
 
     def chunk_steps(self) -> int | None:
         """How many inputs `learn` takes next; None: a whole sequence."""
-        if self.fused is not None:
-            return self.options.block_steps
-        return self.gradient.chunk_steps(self.carry)
+        if self.fused is None:
+            return self.gradient.chunk_steps(self.carry)
+        return -(-self.options.block_steps // self.fused.T) * self.fused.T
 
     def learn(self, batch: Sequences, divisor_N: Tensor | float) -> None:
         """One chunk and one update.
@@ -164,14 +168,14 @@ class Predictor:
             optimizer.step_down(grads[name], lr_N1)
 
     def _learn_fused(self, fused: Fused, batch: Sequences) -> None:
-        """The same, with an update after every input."""
+        """The same, with an update after every chunk of a block."""
         T = len(batch.x_TNBI)
         t_T1 = np.arange(self.steps + 1, self.steps + T + 1)[:, None]
         lr_TN = self.lr_N1.numpy().T / (1 + self.options.lr_decay * np.sqrt(t_T1))
-        self.totals[0] += fused.learn(batch, lr_TN).sum(0)
-        self.totals[1] += batch.weight_TNB.sum((0, 2))
+        loss_TN, out_TNK = fused.learn(batch, lr_TN)
+        self._count(self.totals, batch, out_TNK.unsqueeze(2), loss_TN.unsqueeze(2))
         self.steps += T
-        self.updates += T
+        self.updates += T // fused.T
 
     def loss(self, out_TNBK: Tensor, target_TNB: Tensor) -> Tensor:
         """Of every step, unweighted."""

@@ -52,29 +52,36 @@ def check_prediction(config: Mapping[str, Any]) -> None:
 
 def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
     """That the compiled loop does what is asked for."""
-    agent, core, gradient = config["agent"], config["memory"], config["gradient"]
-    rt2 = (core["name"], core.get("kind"), gradient["name"]) == ("rtu", "linear", "rt2")
-    plain = core.get("layers") == 1 and not core["pre"] and not core["post"]
-    sliding = (core["name"], gradient["name"], gradient.get("window")) == (
-        "gru",
-        "tbptt",
-        "sliding",
-    )
+    agent = config["agent"]
     fits = (
-        (rt2 or (sliding and plain))
-        and (config["optimizer"]["name"], task.loss, stream) == ("adam", "squared", True)
-        and (agent["readout_sizes"], agent["max_grad_norm"]) == ([], None)
+        config["optimizer"]["name"] == "adam"
+        and stream
         and config["num_envs"] == 1
+        and (agent["readout_sizes"], agent["max_grad_norm"]) == ([], None)
+        and _has_loop(config["memory"], config["gradient"], task.loss)
     )
     if not fits:
         raise ConfigError(
-            "agent.kernel=numba is for memory=rtu memory.kind=linear gradient=rt2, or memory=gru in"
-            " one layer, without pre or post, gradient=tbptt gradient.window=sliding; either with"
-            " optimizer=adam on one stream (num_envs=1), a squared loss, a linear readout and"
-            " max_grad_norm=null: take agent.kernel=torch"
+            "agent.kernel=numba is for optimizer=adam, one stream (num_envs=1), a linear readout and"
+            " max_grad_norm=null; with a squared loss memory=rtu memory.kind=linear gradient=rt2, or"
+            " memory=gru gradient=tbptt gradient.window=sliding; with classes to predict memory=gru"
+            " or lstm with gradient=uoro (rank=1, tangent=exact) or tbptt (window=disjoint); gru and"
+            " lstm in one layer, without pre or post: take agent.kernel=torch"
         )
     if find_spec("numba") is None:
         raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")
+
+
+def _has_loop(core: Mapping[str, Any], own: Mapping[str, Any], loss: str) -> bool:
+    """Whether a loop is written for memory, estimator and loss."""
+    if own["name"] == "rt2":
+        return (core["name"], core.get("kind"), loss) == ("rtu", "linear", "squared")
+    if core["name"] not in ("gru", "lstm") or core["layers"] != 1 or core["pre"] or core["post"]:
+        return False
+    if own["name"] == "uoro":
+        return (own["rank"], own["tangent"], loss) == (1, "exact", "cross_entropy")
+    found = core["name"], own.get("window"), loss
+    return found == ("gru", "sliding", "squared") or found[1:] == ("disjoint", "cross_entropy")
 
 
 def check_evaluated_prediction(

@@ -72,10 +72,16 @@ PREDICTOR_CASES["predictor-numba"] = (
     "agent=predictor env=trace_conditioning memory=rtu gradient=rt2 agent.kernel=numba num_envs=1"
     " env_steps=240 agent.seeds=2"
 )
-PREDICTOR_CASES["predictor-numba-sliding"] = (
-    "agent=predictor env=trace_conditioning memory=gru gradient=tbptt gradient.window=sliding"
-    " gradient.length=5 agent.kernel=numba num_envs=1 env_steps=240 agent.seeds=2"
-)
+PREDICTOR_CASES |= {
+    f"predictor-numba-{name}": f"agent=predictor {words} agent.kernel=numba num_envs=1"
+    " env_steps=240 agent.seeds=2"
+    for name, words in {
+        "sliding": "env=trace_conditioning memory=gru gradient=tbptt gradient.window=sliding"
+        " gradient.length=5",
+        "uoro": "env=anbn memory=lstm gradient=uoro gradient.memory_steps=3",
+        "tbptt": "env=anbn memory=gru gradient=tbptt gradient.length=4",
+    }.items()
+}
 PREDICTOR_CASES["predictor-sequence-as-stream"] = (
     "agent=predictor env=copying env.delay_steps=9 memory=gru gradient=uoro agent.reading=stream"
     " gradient.memory_steps=3"

@@ -33,19 +33,21 @@ def emitted(function: Any) -> Any:
 
 
 class Fused:
-    """Memory, linear readout, squared loss and Adam of N agents; write `learn`.
+    """Memory, linear readout, loss and Adam of N agents; write `learn`.
 
     Args:
         params: rows of "memory" and "readout" (W, b); moved in place.
         adam: beta1, beta2, eps.
 
     Attributes:
+        T: inputs of a chunk, after which it updates.
         arrays: all that it remembers; written in place.
 
     Raises:
         ConfigError: numba is not installed.
     """
 
+    T = 1
     arrays: list[np.ndarray]
 
     def __init__(self, params: Mapping[str, Tensor], adam: Mapping[str, float]):
@@ -58,21 +60,25 @@ class Fused:
         b1, b2 = self.betas = adam["beta1"], adam["beta2"]
         self.constants = np.array([b1, b2, 1 - b1, 1 - b2, adam["eps"]], self.dtype)
 
-    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> Tensor:
-        """An update after every input; returns the weighted loss of each step, (T, N).
+    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> tuple[Tensor, Tensor]:
+        """An update after every chunk.
 
         Args:
-            batch: any number of inputs, one stream an agent.
+            batch: any number of whole chunks, one stream an agent.
             lr_TN: step sizes.
+
+        Returns:
+            The weighted loss of each step, (T, N); what was said, (T, N, K), if classes are
+            predicted.
         """
         raise NotImplementedError
 
     def one_stream(self, batch: Sequences) -> list[np.ndarray]:
         """Inputs, targets, weights and starts without the axis of streams."""
-        x, target, weight = (
-            np.ascontiguousarray(v[:, :, 0].numpy(), self.dtype) for v in batch[:3]
-        )
-        return [x, target, weight, np.ascontiguousarray(batch.start_TNB[:, :, 0].numpy())]
+        arrays = (v[:, :, 0].numpy() for v in batch[:4])
+        return [
+            np.ascontiguousarray(a, self.dtype if a.dtype.kind == "f" else None) for a in arrays
+        ]
 
     def count(self, T: int) -> np.ndarray:
         """Counts updates; what corrects the start of both moments from zero, (2, T)."""
@@ -99,3 +105,12 @@ def moved(m: Any, v: Any, g: Any, c: Any, root: Any) -> Any:
     m = c[0] * m + c[2] * g
     v = c[1] * v + c[3] * g * g
     return m, v, m / (np.sqrt(v) * root + c[4])
+
+
+@compiled
+def adam(p: Any, m: Any, v: Any, g: Any, c: Any, lr: Any, scale: Any) -> None:
+    """One row of parameters; `scale` corrects the moments' start from zero."""
+    rate, root = lr * scale[0], np.sqrt(scale[1])
+    for j in range(len(p)):
+        m[j], v[j], step = moved(m[j], v[j], g[j], c, root)
+        p[j] -= rate * step

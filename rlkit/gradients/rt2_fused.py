@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.gradients.fused import Fused, compiled, moved
+from rlkit.gradients.fused import Fused, adam, compiled, moved
 from rlkit.types import Sequences
 
 
@@ -49,7 +49,7 @@ class FusedRT2(Fused):
         self.moments = [np.zeros((2, *p.shape), self.dtype) for p in (self.theta, self.phi)]
         self.arrays = [self.h, self.E, *self.moments]
 
-    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> Tensor:
+    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> tuple[Tensor, Tensor]:
         x, target, weight, start = self.one_stream(batch)
         loss_TN = np.zeros(x.shape[:2], self.dtype)
         _steps(
@@ -68,16 +68,7 @@ class FusedRT2(Fused):
             self.relu,
             loss_TN,
         )
-        return torch.from_numpy(loss_TN)
-
-
-@compiled
-def _adam(p: Any, m: Any, v: Any, g: Any, c: Any, lr: Any, scale: Any) -> None:
-    """One row of parameters; `scale` corrects the moments' start from zero."""
-    rate, root = lr * scale[0], np.sqrt(scale[1])
-    for j in range(len(p)):
-        m[j], v[j], step = moved(m[j], v[j], g[j], c, root)
-        p[j] -= rate * step
+        return torch.from_numpy(loss_TN), torch.empty(*loss_TN.shape, 0)
 
 
 @compiled
@@ -188,9 +179,9 @@ def _steps(
                     for j in range(H):
                         gy[part * H + j] = d[o] * y[part, j]
                 span = slice(2 * H * o, 2 * H * (o + 1))
-                _adam(phi[n, span], mp[span], vp[span], gy, c, rate, s)
+                adam(phi[n, span], mp[span], vp[span], gy, c, rate, s)
             last = slice(2 * H * K, 2 * H * K + K)
-            _adam(phi[n, last], mp[last], vp[last], d, c, rate, s)
+            adam(phi[n, last], mp[last], vp[last], d, c, rate, s)
             m, v = theta_moments[0, n], theta_moments[1, n]
             for j in range(H):
                 kr, ki = k[0, j], k[1, j]
@@ -201,8 +192,8 @@ def _steps(
                 r2 = lr_ * lr_ + li * li
                 g1[j] = nu[j] * (by_gamma * r2 / gamma[j] - lr_ * by_re - li * by_im)
                 g2[j] = turn[j] * (lr_ * by_im - li * by_re)
-            _adam(nu_log, m[:H], v[:H], g1, c, rate, s)
-            _adam(theta_log, m[H : 2 * H], v[H : 2 * H], g2, c, rate, s)
+            adam(nu_log, m[:H], v[:H], g1, c, rate, s)
+            adam(theta_log, m[H : 2 * H], v[H : 2 * H], g2, c, rate, s)
             for i in range(I):
                 Er, Ei = E[n, 2 + i, 0], E[n, 2 + i, 1]
                 for j in range(H):
@@ -210,5 +201,5 @@ def _steps(
                     g2[j] = k[1, j] * Er[j] - k[0, j] * Ei[j]
                 first = slice((2 + i) * H, (3 + i) * H)
                 second = slice((2 + I + i) * H, (3 + I + i) * H)
-                _adam(theta[n, first], m[first], v[first], g1, c, rate, s)
-                _adam(theta[n, second], m[second], v[second], g2, c, rate, s)
+                adam(theta[n, first], m[first], v[first], g1, c, rate, s)
+                adam(theta[n, second], m[second], v[second], g2, c, rate, s)

@@ -52,7 +52,7 @@ class FusedTBPTT(Fused):
         self.start = np.zeros((length - 1, N), bool)
         self.arrays = [self.h, self.moments, self.x, self.start]
 
-    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> Tensor:
+    def learn(self, batch: Sequences, lr_TN: np.ndarray) -> tuple[Tensor, Tensor]:
         T, old = len(batch.x_TNBI), len(self.x)
         first = self.steps == 0
         scale_2T = self.count(T)
@@ -82,7 +82,7 @@ class FusedTBPTT(Fused):
             self.theta[own] = params[: self.theta.shape[1], :n].T
             self.phi[own] = params[self.theta.shape[1] :, :n].T
             loss_TN[:, own] = loss[:, :n]
-        return torch.from_numpy(loss_TN)
+        return torch.from_numpy(loss_TN), torch.empty(*loss_TN.shape, 0)
 
 
 def in_lanes(a: np.ndarray) -> np.ndarray:
