@@ -107,9 +107,7 @@ class Predictor:
         """Of all inputs so far: weighted loss, weight, right answers, those that decide, count."""
         self._reported = self.totals.clone()
 
-    def _make_fused(
-        self, core: Any, gradient: Mapping[str, Any], adam: Mapping[str, Any]
-    ) -> Fused:
+    def _make_fused(self, core: Any, gradient: Mapping[str, Any], adam: Mapping[str, Any]) -> Fused:
         I, K = self.task.input_size, self.task.target_size
         if gradient["name"] == "rt2":
             return FusedRT2(self.params, (I, core.hidden_size, K), core.f == "relu", adam)

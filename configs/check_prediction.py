@@ -62,11 +62,12 @@ def _check_kernel(config: Mapping[str, Any], task: Any, stream: bool) -> None:
     )
     if not fits:
         raise ConfigError(
-            "agent.kernel=numba is for optimizer=adam, one stream (num_envs=1), a linear readout and"
-            " max_grad_norm=null; with a squared loss memory=rtu memory.kind=linear gradient=rt2, or"
-            " memory=gru gradient=tbptt gradient.window=sliding; with classes to predict memory=gru"
-            " or lstm with gradient=uoro (rank=1, tangent=exact) or tbptt (window=disjoint); gru and"
-            " lstm in one layer, without pre or post: take agent.kernel=torch"
+            "agent.kernel=numba is for optimizer=adam, one stream (num_envs=1), a linear readout"
+            " and max_grad_norm=null; with a squared loss memory=rtu memory.kind=linear"
+            " gradient=rt2, or memory=gru gradient=tbptt gradient.window=sliding; with classes to"
+            " predict memory=gru or lstm with gradient=uoro (rank=1, tangent=exact) or tbptt"
+            " (window=disjoint); gru and lstm in one layer, without pre or post: take"
+            " agent.kernel=torch"
         )
     if find_spec("numba") is None:
         raise ConfigError("agent.kernel=numba needs numba (python -m pip install numba)")

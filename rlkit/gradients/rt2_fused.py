@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlkit.gradients.fused import Fused, adam, compiled, moved
+from rlkit.gradients.fused import Fused, adam, compiled
 from rlkit.types import Sequences
 
 
