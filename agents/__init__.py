@@ -9,5 +9,6 @@ AGENTS = Registry(
         "ddpg": "agents.ddpg:DDPG",
         "dqn": "agents.dqn:DQN",
         "ppo": "agents.ppo:PPO",
+        "world_models": "agents.world_models.agent:WorldModels",
     },
 )

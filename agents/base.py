@@ -94,7 +94,7 @@ class Agent(nn.Module):
     """
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
-    loop: ClassVar[Literal["off_policy", "on_policy"]] = "off_policy"
+    loop: ClassVar[Literal["off_policy", "on_policy", "staged"]] = "off_policy"
     options: Any
     schedule: BlockSchedule
     lengths: WindowLengths

@@ -3,13 +3,20 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from torch.random import fork_rng
 
 import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
+from rlkit.executors import make_executor
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
+from rlkit.loops.population import PopulationWorker
+from rlkit.loops.staged import StagedLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
 from rlkit.observations import ObsPart, parts_of
@@ -19,6 +26,7 @@ from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.run.player import Player
 from rlkit.run.session import Loop
+from rlkit.run.stages import StageCache
 from rlkit.runner import VectorRunner
 from rlkit.schedule import BlockSchedule, carries_of, chunk_length
 from rlkit.seeding import generator
@@ -95,6 +103,8 @@ def make_loop(
     config: Mapping[str, Any], agent: Agent, environments: Any, seeds: Mapping[str, int]
 ) -> Loop:
     """Runner, storage and loop around an agent; the configuration has its budget resolved."""
+    if agent.loop == "staged":
+        return make_staged_loop(config, agent)
     if agent.loop == "on_policy":
         o = agent.options
         chunk_length(o.rollout_steps, o.chunk_steps, environments.num_envs, o.minibatches)
@@ -114,6 +124,33 @@ def make_loop(
         priority = o.priority_exponent, o.importance_exponent
         replay = SequenceReplay(o.replay_capacity, lengths.steps, agent, numbers, *priority)
     return OffPolicyLoop(runner, agent, replay, schedule)  # type: ignore[arg-type]
+
+
+def make_staged_loop(config: Mapping[str, Any], agent: Any) -> StagedLoop:
+    """The loop of an agent that learns in stages; its workers are built from the configuration."""
+    precision = {"precision": agent.precision}  # decided here, for all machines
+    workers_config = {**config, "agent": {**config["agent"], **precision}}
+    facts = {k: config[k] for k in ("env", "wrappers", "dt", "memory", "optimizer", "seed")}
+    return StagedLoop(
+        agent,
+        make_executor(config["executor"], partial(make_worker, workers_config)),
+        config["executor"]["unit_jobs"],
+        StageCache(Path(config["outputs"]) / config["env"]["name"] / "stages"),
+        facts,
+        config["resolved"]["total_vector_steps"],
+    )
+
+
+def make_worker(config: Mapping[str, Any]) -> PopulationWorker:
+    """Plays many controllers on `num_envs` environments; built where it runs."""
+    name, options = named(config["env"])
+    singles = [
+        envs.make_env(name, options, dt=config["dt"], wrappers=config["wrappers"])
+        for _ in range(config["num_envs"])
+    ]
+    with fork_rng():
+        agent: Any = make_agent(config, make_envs(config, 1), noise_seed=0)
+    return PopulationWorker(singles, agent)
 
 
 def make_evaluator(
@@ -142,7 +179,8 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
     Raises:
         ConfigError: then, and nothing has been written.
     """
-    done = checkpoint["training"]["loop"]["runner"]["vector_steps"]
+    loop = checkpoint["training"]["loop"]
+    done = loop.get("runner", loop)["vector_steps"]
     total = config["resolved"]["total_vector_steps"]
     if total < done:
         raise ConfigError(f"the budget is {total} vector steps, but the run has made {done}")

@@ -8,13 +8,14 @@ from typing import Any
 import agents
 import envs
 from rlkit import memory
-from rlkit.observations import check_encoder, parts_of
+from rlkit.executors import EXECUTORS
+from rlkit.observations import check_codes, check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
 from rlkit.schedule import WindowLengths, carries_of, chunk_length
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
-COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers")
+COMPONENTS = ("agent", "env", "memory", "optimizer", "wrappers", "executor")
 
 
 def own(name: str) -> dict[str, Option]:
@@ -44,9 +45,10 @@ def _check_groups(config: Mapping[str, Any]) -> None:
         check_component(group, config[group])
     file = "configs/wrappers/default.yaml"
     check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
-    values = dict(config["optimizer"])
-    name = values.pop("name")
-    check(values, declared(OPTIMIZERS.target(name)), "optimizer", f"configs/optimizer/{name}.yaml")
+    for group, registry in (("optimizer", OPTIMIZERS), ("executor", EXECUTORS)):
+        values = dict(config[group])
+        name = values.pop("name")
+        check(values, declared(registry.target(name)), group, f"configs/{group}/{name}.yaml")
 
 
 def check_component(group: str, config: Mapping[str, Any]) -> None:
@@ -141,6 +143,9 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             f" ones (agents that fit: {fitting})"
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
+    if class_attribute(target, "loop") == "staged":
+        _check_staged(config, parts)
+        return
     check_encoder(options["encoder"], parts)
     if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
         raise ConfigError(
@@ -163,4 +168,25 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             options["chunk_steps"],
             config["num_envs"],
             options["minibatches"],
+        )
+
+
+def _check_staged(config: Mapping[str, Any], parts: Any) -> None:
+    """What holds for an agent that learns in stages, by generations."""
+    options = config["agent"]
+    check_codes(parts)
+    if config["updates"] is None:
+        raise ConfigError(
+            f"the budget of agent {options['name']} is counted in generations: give updates=…"
+        )
+    if len(options["rollouts"]) != len(options["rollouts_from"]):
+        raise ConfigError(
+            f"agent.rollouts has {len(options['rollouts'])} phases, but agent.rollouts_from"
+            f" {len(options['rollouts_from'])}"
+        )
+    if options["train_in"] == "dream" and not options["train_dynamics"]:
+        raise ConfigError("agent.train_in is dream, but agent.train_dynamics is false")
+    if options["rounds"] > config["updates"]:
+        raise ConfigError(
+            f"agent.rounds is {options['rounds']}, but updates={config['updates']} generations"
         )

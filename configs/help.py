@@ -7,6 +7,7 @@ import agents
 import envs
 from configs.check import own
 from configs.compose import GROUPS, check_choice, choices, hydra, parse, with_preset
+from rlkit.executors import EXECUTORS
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import Option, declared, describe
 
@@ -32,9 +33,10 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
         options = declared(registry.target(config[group]["name"]) + "Options")
         lines += ["", f"{group}={config[group]['name']}:"]
         lines += _rows(group + ".", options, config[group])
-    name = config["optimizer"]["name"]
-    lines += ["", f"optimizer={name}:"]
-    lines += _rows("optimizer.", declared(OPTIMIZERS.target(name)), config["optimizer"])
+    for group, registry in (("optimizer", OPTIMIZERS), ("executor", EXECUTORS)):
+        name = config[group]["name"]
+        lines += ["", f"{group}={name}:"]
+        lines += _rows(f"{group}.", declared(registry.target(name)), config[group])
     lines += ["", "Wrappers:"]
     lines += _rows("wrappers.", declared("envs.wrappers:WrapperOptions"), config["wrappers"])
     return "\n".join(lines)

@@ -61,6 +61,7 @@ class Session:
         self.B, self.dt = envs.num_envs, envs.dt
         self.total = config["resolved"]["total_vector_steps"]
         self.intervals: dict[str, int] = config["resolved"]["intervals"]
+        self.unit: str | None = getattr(loop, "unit", None)
         self.best = -np.inf
         self.logger = RunLogger(folder, config["tensorboard"])
         self.plane = eval_envs.phase_plane(PLANE_POINTS) if config["plots"] else None
@@ -71,9 +72,11 @@ class Session:
         """Runs the loop to the end of its budget, from a loaded checkpoint if there is one."""
         if checkpoint is not None:
             self._restore(checkpoint)
-        start = self.loop.vector_steps
-        self.progress = Progress(self.total * self.B, start_steps=start * self.B)
-        self.last = start
+        elif self.unit and self.intervals["checkpoint"]:
+            self._save()  # the stages before the first generation can then be resumed
+        start = self.last = self.loop.vector_steps
+        each, unit = (1, self.unit) if self.unit else (self.B, "env steps")
+        self.progress = Progress(self.total * each, unit=unit, start_steps=start * each)
         try:
             self.loop.run(lambda loop: loop.vector_steps >= self.total, self._after_block)  # type: ignore[attr-defined]
             self._draw()
@@ -96,14 +99,16 @@ class Session:
         if self.intervals["checkpoint"] and ("checkpoint" in due or final):
             self._save()
         self.progress.update(
-            now * self.B, sim_seconds=self._counters()["sim_seconds"], return_mean=return_mean
+            now * (1 if self.unit else self.B),
+            sim_seconds=self._counters()["sim_seconds"],
+            return_mean=return_mean,
         )
 
     def _counters(self) -> dict[str, Any]:
-        steps = self.loop.vector_steps
+        env_steps = getattr(self.loop, "env_steps", self.loop.vector_steps * self.B)
         return {
-            "env_steps": steps * self.B,
-            "sim_seconds": round(steps * self.dt, 9),
+            "env_steps": env_steps,
+            "sim_seconds": round(env_steps / self.B * self.dt, 9),
             "updates": self.loop.updates,
         }
 
@@ -135,22 +140,29 @@ class Session:
     def _draw(self) -> None:
         if not self.config["plots"]:
             return
-        lines = (self.folder / "eval.jsonl").read_text().splitlines()
-        if not lines:
-            return
-        plots = self.folder / "plots"
-        records = [json.loads(line) for line in lines]
-        plotting.learning_curve(records, plots / "learning_curve.png")
-        figures = {"plots/learning_curve": plots / "learning_curve.png"}
-        if "success_rate" in records[0]:
+        plots, figures = self.folder / "plots", {}
+        for name, frame in self.loop.pictures().items() if self.unit else ():  # type: ignore[attr-defined]
+            figures[f"plots/{name}"] = plotting.picture(frame, plots / f"{name}.png")
+        if self.unit:
+            records = self._records("metrics")
+            path = plotting.population_curve(records, plots / "population.png")
+            figures["plots/population"] = path
+        records = self._records("eval")
+        if records:
+            plotting.learning_curve(records, plots / "learning_curve.png")
+            figures["plots/learning_curve"] = plots / "learning_curve.png"
+        if records and "success_rate" in records[0]:
             plotting.success_curve(records, plots / "success_rate.png")
             figures["plots/success_rate"] = plots / "success_rate.png"
-        if self.plane is not None:
+        if records and self.plane is not None:
             snapshots = plotting.load_snapshots(self.folder)
             plotting.phase_plane_figure(snapshots, plots / "phase_plane.png")
             figures["plots/phase_plane"] = plots / "phase_plane.png"
         for tag, path in figures.items():
             self.logger.log_figure(tag, path, self._counters()["env_steps"])
+
+    def _records(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(x) for x in (self.folder / f"{name}.jsonl").read_text().splitlines()]
 
     # ---- checkpoints ------------------------------------------------------------------------
 
@@ -169,7 +181,7 @@ class Session:
         save_checkpoint(
             self._checkpoints,
             {"agent": self.loop.agent.get_state(), "training": training},
-            step=self.loop.vector_steps * self.B,
+            step=self._counters()["env_steps"],
             metadata=self._counters() | {"wall_seconds": self.logger.wall_seconds},
             keep=self.config["checkpoint"]["keep"],
         )
