@@ -46,6 +46,7 @@ ENVS = Registry(
     {
         "acrobot": "envs.classic:Acrobot",
         "bipedal_walker": "envs.bipedal_walker:BipedalWalker",
+        "car_racing": "envs.car_racing:CarRacing",
         "cartpole": "envs.classic:CartPole",
         "gym": "envs.gym:Gym",
         "lunar_lander": "envs.lunar_lander:LunarLander",
@@ -63,6 +64,7 @@ GYMNASIUM_IDS = {
     "acrobot": "rlkit/Acrobot-v0",
     "ant": "rlkit/Ant-v0",
     "bipedal_walker": "rlkit/BipedalWalker-v0",
+    "car_racing": "rlkit/CarRacing-v0",
     "cartpole": "rlkit/CartPole-v0",
     "half_cheetah": "rlkit/HalfCheetah-v0",
     "hopper": "rlkit/Hopper-v0",

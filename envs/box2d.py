@@ -59,7 +59,7 @@ class Box2DEnv(gymnasium.Wrapper, ABC):
     """Upstream's return above which the task is solved."""
 
     def __init__(self, options: Any, dt: float, render_mode: str | None = None):
-        super().__init__(_make(self.stock_id, render_mode, self.arguments(options)))
+        super().__init__(make_upstream(self.stock_id, render_mode, self.arguments(options)))
         self.base = cast(Any, self.env.unwrapped)
         self.base.step = self._step  # also for the step that upstream's reset takes
         assert isinstance(self.env.observation_space, Box)
@@ -153,7 +153,8 @@ class Box2DEnv(gymnasium.Wrapper, ABC):
         return GymEnv(limited, outer_dt, STOCK_DT, success_above)
 
 
-def _make(env_id: str, render_mode: str | None, arguments: dict[str, Any]) -> gymnasium.Env:
+def make_upstream(env_id: str, render_mode: str | None, arguments: dict[str, Any]) -> gymnasium.Env:
+    """An environment of gymnasium, without its clock."""
     try:
         with warnings.catch_warnings():
             # the bindings warn when they are imported, and crash if that becomes an error
