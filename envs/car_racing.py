@@ -38,7 +38,7 @@ SOLVED = 900.0
 class CarRacingOptions:
     time_limit_seconds: float = option("episode length", unit="s", above=0)
     renderer: Literal["fast", "official"] = option(
-        "what draws the frames: fast = OpenCV, official = pygame as in gymnasium, 15 times slower"
+        "what draws the frames: fast = OpenCV, official = pygame, as in gymnasium"
     )
     size: Literal[64, 96] = option("of a frame, height and width", unit="pixels")
     crop: bool = option(

@@ -54,11 +54,19 @@ def lay(base: Any) -> Road | None:
     cos, sin = (np.array([f(b) for b in beta.tolist()]) for f in (math.cos, math.sin))
     side = np.sign(np.roll(beta, 1) - beta)
 
-    def edge(offset: Any) -> Array:
-        return np.stack([x + offset * cos, y + offset * sin], axis=1)
+    def quads(left: Any, right: Any) -> Array:
+        """Between two offsets from the middle, from each point back to the one before."""
+        back = [np.roll(column, 1) for column in (x, y, cos, sin)]
+        ends = (((x, y, cos, sin), (left, right)), (back, (right, left)))
+        corners = [
+            np.stack([x + offset * cos, y + offset * sin], axis=1)
+            for (x, y, cos, sin), offsets in ends
+            for offset in offsets
+        ]
+        return np.stack(corners, axis=1)
 
-    tile_N42 = _quads(edge(-HALF_WIDTH), edge(HALF_WIDTH))
-    border_N42 = _quads(edge(side * HALF_WIDTH), edge(side * (HALF_WIDTH + BORDER)))
+    tile_N42 = quads(-HALF_WIDTH, HALF_WIDTH)
+    border_N42 = quads(side * HALF_WIDTH, side * (HALF_WIDTH + BORDER))
     bordered = _bordered(beta)
     order = [(i, kind) for i in range(len(track)) for kind in range(1 + bordered[i])]
     corner_N42 = np.array([(tile_N42, border_N42)[kind][i] for i, kind in order])
@@ -138,11 +146,6 @@ def _last_lap(points: list[Point]) -> list[Point] | None:
     *_, last_x, last_y = track[-1]
     dx, dy = math.cos(beta) * (x - last_x), math.sin(beta) * (y - last_y)
     return None if math.sqrt(dx * dx + dy * dy) > STEP else track
-
-
-def _quads(left_N2: Array, right_N2: Array) -> Array:
-    before = (np.roll(right_N2, 1, axis=0), np.roll(left_N2, 1, axis=0))
-    return np.stack([left_N2, right_N2, *before], axis=1)
 
 
 def _bordered(beta_N: Array) -> list[bool]:

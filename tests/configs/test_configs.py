@@ -50,7 +50,7 @@ def test_every_declared_option_is_documented_and_has_a_value(group):
             assert not o.name.endswith("_seconds") or o.unit in ("s", "time units")
 
 
-CONTINUOUS = {*BODIES, "bipedal_walker", "mountain_car_continuous", "pendulum"}
+CONTINUOUS = {*BODIES, "bipedal_walker", "car_racing", "mountain_car_continuous", "pendulum"}
 ON_POLICY = ["agent.rollout_steps=8", "agent.epochs=1", "agent.minibatches=2"]
 SMALL = {"ppo": [*ON_POLICY, "num_envs=4", "memory=gru"]}
 OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
