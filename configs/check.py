@@ -83,6 +83,11 @@ def check_budget(config: Mapping[str, Any]) -> None:
     if len(budgets) != 1:
         stated = " and ".join(f"{b}={config[b]}" for b in budgets) or "none"
         raise ConfigError(f"a run needs one budget of {', '.join(BUDGETS)}, but got {stated}")
+    if "rounds" in config["agent"] and budgets != ["updates"]:
+        raise ConfigError(
+            f"the budget of agent {config['agent']['name']} is counted in generations: give updates"
+            f" instead of {budgets[0]}"
+        )
     options = own("RunOptions")
     check({budgets[0]: config[budgets[0]]}, {budgets[0]: options[budgets[0]]}, "", "")
 
@@ -143,10 +148,10 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             f" ones (agents that fit: {fitting})"
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
-    if class_attribute(target, "loop") == "staged":
+    if "rounds" in options:
         _check_staged(config, parts)
-        return
-    check_encoder(options["encoder"], parts)
+    else:
+        check_encoder(options["encoder"], parts)
     if not config["evaluation"]["deterministic"] and "rollout_steps" not in options:
         raise ConfigError(
             f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
@@ -175,10 +180,6 @@ def _check_staged(config: Mapping[str, Any], parts: Any) -> None:
     """What holds for an agent that learns in stages, by generations."""
     options = config["agent"]
     check_codes(parts)
-    if config["updates"] is None:
-        raise ConfigError(
-            f"the budget of agent {options['name']} is counted in generations: give updates=…"
-        )
     if len(options["rollouts"]) != len(options["rollouts_from"]):
         raise ConfigError(
             f"agent.rollouts has {len(options['rollouts'])} phases, but agent.rollouts_from"

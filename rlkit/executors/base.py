@@ -123,7 +123,7 @@ class Pool(ABC):
                 if event.kind in ("ready", "done"):
                     self._idle.add(event.worker)
                     self._failed_starts = 0
-                if event.kind == "done":
+                if event.kind == "done" and unit >= 0:  # else: asked for by a call that failed
                     results[unit] = event.value
                     took.append(self.clock() - since)
                 elif event.kind == "failed":

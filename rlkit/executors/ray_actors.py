@@ -4,6 +4,7 @@ What all units need is put into the object store once. An actor that died is set
 answers a ping: units handed to it before are lost again.
 """
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ except ImportError as error:
         "executor=ray needs a package that is not installed: pip install 'rlkit-memory[ray]'"
         " (allowed without it: processes, serial)"
     ) from error
+
+KNOCK_SECONDS = 10.0
 
 
 class RayActors(Pool):
@@ -45,8 +48,9 @@ class RayActors(Pool):
         if self._ours:
             local = {"num_cpus": workers} if address is None else {}
             try:
+                _knock(address)
                 ray.init(address, log_to_driver=False, include_dashboard=False, **local)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise ConfigError(
                     f"no Ray cluster answers at executor.address={address}: start one with"
                     f" `ray start --head`, or leave the address out ({type(error).__name__})"
@@ -105,6 +109,13 @@ class RayActors(Pool):
         self._idle.clear()
         if self._ours:
             ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Whether somebody is at host:port at all: Ray itself asks for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 class _Actor:
