@@ -72,7 +72,7 @@ class EpisodeFolder:
         """
         path = self.path(index)
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
                 episode = Episode(*(data[name] for name in Episode._fields))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError(
