@@ -48,7 +48,8 @@ class Recording:
 
     def advance(self) -> dict[str, float]:
         """One unit for each worker."""
-        workers, n = getattr(self.executor, "workers", 1), self.unit_jobs
+        workers = getattr(self.executor, "workers", 1)
+        n = min(self.unit_jobs, -(-len(self.missing) // workers))
         now, self.missing = self.missing[: workers * n], self.missing[workers * n :]
         parts = [now[i : i + n] for i in range(0, len(now), n)]
         seeds = [tuple(self.seeds[i] for i in part) for part in parts]

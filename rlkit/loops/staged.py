@@ -7,7 +7,6 @@ at any time, and made once for all runs that need the same.
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +22,8 @@ from rlkit.types import Metrics, Tree
 
 SAVE_SECONDS = 30.0
 """Between the parts of an unfinished stage."""
+DREAM_JOBS = 512
+"""Handed out together: a dream's step costs little more for many than for few."""
 
 Sources = Sequence[tuple[EpisodeFolder, int]]
 """Folders of episodes, and how many each has."""
@@ -215,9 +216,10 @@ class StagedLoop:
         """Plays each member on its seeds: (M, rollouts, 3), NaN where it was not waited for."""
         rollouts, parameters_MP = len(seeds[0]), members_MP.astype(np.float32)
         jobs = [(m, seed) for m, own in enumerate(seeds) for seed in own]
-        units = []
-        for i in range(0, len(jobs), self.unit_jobs):
-            members, own = zip(*jobs[i : i + self.unit_jobs], strict=True)
+        size, units = (DREAM_JOBS if dream else self.unit_jobs), []
+        size = min(size, -(-len(jobs) // getattr(self.executor, "workers", 1)))
+        for i in range(0, len(jobs), size):
+            members, own = zip(*jobs[i : i + size], strict=True)
             units.append(population.Play(parameters_MP[list(members)], own, stall_steps, dream))
         results = self.executor.map(units, droppable)
         answered = [
@@ -242,7 +244,7 @@ class StagedLoop:
             "vector_steps": self.vector_steps,
             "env_steps": self.env_steps,
             "rounds": self.rounds,
-            "sources": [[str(folder.folder), count] for folder, count in self.sources],
+            "sources": [[folder.folder.parent.name, count] for folder, count in self.sources],
             "notes": self.notes,
         }
 
@@ -250,5 +252,6 @@ class StagedLoop:
         self.vector_steps = self.updates = state["vector_steps"]
         self.env_steps = state["env_steps"]
         self.rounds, self.notes = state["rounds"], state["notes"]
-        self.sources = [(EpisodeFolder(Path(p)), n) for p, n in state["sources"]]
+        places = [(self.cache.root / name, count) for name, count in state["sources"]]
+        self.sources = [(EpisodeFolder(place / "episodes"), count) for place, count in places]
         self.shared = False

@@ -161,7 +161,6 @@ def test_interrupts_are_the_parents_affair(tmp_path, processes):
     executor.map([1])
     process = executor.processes[0]
 
-
     os.kill(process.pid, signal.SIGINT)
     assert executor.map([2]) == [(0, 2, 4)]
     assert executor.deaths == 0

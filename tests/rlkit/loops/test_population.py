@@ -1,6 +1,5 @@
 """Jobs are pure functions of (parameters, seed), whatever is played beside them."""
 
-import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from rlkit.loops.population import Play, PopulationWorker, Record
-from rlkit.run.rollouts import Episode
+from rlkit.run.rollouts import unpack
 
 
 class Walk:
@@ -91,14 +90,13 @@ def test_an_action_that_is_not_finite_is_refused():
 def test_recorded_episodes_hold_one_observation_more():
     packed = worker(2)(Record((3, 4), most_steps=None))
     for seed, data in zip((3, 4), packed, strict=True):
-        with np.load(io.BytesIO(data)) as file:
-            e = Episode(*(file[name] for name in Episode._fields))
+        e = unpack(data)
         n = 2 + seed % 5
         assert e.obs.tolist() == [[seed, t] for t in range(n + 1)]
         assert e.action.tolist() == [[seed]] * n
         assert e.reward.tolist() == [seed] * n
         assert e.terminated.tolist() == [False] * (n - 1) + [True]
     (short,) = worker(1)(Record((4,), most_steps=3, parameters_P=np.array([0.5], np.float32)))
-    with np.load(io.BytesIO(short)) as file:
-        assert file["action"].tolist() == [[1.5], [2.5], [3.5]]  # the controller's, not the walk's
-        assert file["terminated"].tolist() == [False] * 3
+    e = unpack(short)
+    assert e.action.tolist() == [[1.5], [2.5], [3.5]]  # the controller's, not the walk's
+    assert e.terminated.tolist() == [False] * 3

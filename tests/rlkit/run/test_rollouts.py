@@ -29,14 +29,14 @@ def test_an_episode_comes_back_as_it_was(tmp_path):
         assert a.dtype == b.dtype
         assert np.array_equal(a, b)
     assert pack(written) == pack(episode())
-    assert [p.name for p in folder.folder.iterdir()] == ["00003.npz"]
+    assert [p.name for p in folder.folder.iterdir()] == ["00003.npz.xz"]
 
 
-@pytest.mark.parametrize("keep", [0, 10, 400, -1])
+@pytest.mark.parametrize("keep", [0, 10, 400, -1, -9])
 def test_a_truncated_file_is_named(tmp_path, keep):
     folder, packed = EpisodeFolder(tmp_path), pack(episode())
     folder.write(0, packed[:keep])
-    with pytest.raises(ConfigError, match=r"00000\.npz is no whole episode .* recorded again"):
+    with pytest.raises(ConfigError, match=r"00000\.npz\.xz is no whole episode .* recorded again"):
         folder.read(0)
 
 
