@@ -198,7 +198,7 @@ class Plateau:
     def see(self, loss: float) -> None:
         """Takes the next loss."""
         self.without = 0 if loss < self.best else self.without + 1
-        self.best = min(self.best, loss)
+        self.best = min(self.best, loss)  # a NaN is no gain, and is not kept
         if self.without and self.patience and self.without % self.patience == 0:
             self.factor /= 2
 

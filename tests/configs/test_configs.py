@@ -174,8 +174,10 @@ def test_what_an_experiment_says_holds_and_the_command_line_is_stronger(name):
     for choice in groups:
         ((group, chosen),) = choice.items()
         assert config[group.removeprefix("override /")]["name"] == chosen
-    config = compose_train([f"experiment={name}", "env_steps=777", "evaluation.count=3"])
-    assert [config[b] for b in ("env_steps", "sim_seconds", "updates")] == [777, None, None]
+    mine = "updates" if "rounds" in config["agent"] else "env_steps"
+    config = compose_train([f"experiment={name}", f"{mine}=777", "evaluation.count=3"])
+    budgets = {b: config[b] for b in ("env_steps", "sim_seconds", "updates")}
+    assert budgets == dict.fromkeys(budgets) | {mine: 777}
     assert config["evaluation"]["count"] == 3
     for words in commands(name):
         assert words[0] == f"experiment={name}"

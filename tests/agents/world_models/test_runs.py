@@ -236,6 +236,16 @@ def test_a_truncated_episode_is_named_and_recorded_again_once_removed(tmp_path):
     assert_same_run(first, train.train(config_of(LSTM, tmp_path)))
 
 
+@pytest.mark.parametrize("preset", ["demo", "two_core", "paper"])
+def test_the_presets_of_car_racing(preset):
+    pytest.importorskip("Box2D")
+    config = compose_train(["agent=world_models", "env=car_racing", f"preset={preset}"])
+    assert (config["memory"]["name"], config["memory"]["hidden_size"]) == ("lstm", 256)
+    assert config["executor"]["name"] == "processes"
+    assert (config["agent"]["one_sided"], config["agent"]["rectified"]) == ([1, 2], [2])
+    assert config["agent"]["data_episodes"] >= 40
+
+
 MISTAKES = {
     "env_steps=10 updates=null": "the budget of agent world_models is counted in generations",
     "agent.rounds=4": "agent.rounds is 4, but updates=3 generations",
