@@ -11,15 +11,18 @@ from typing import Any
 from rlkit.executors.base import Event, Pool, Worker, explain
 from rlkit.options import ConfigError
 
-try:
-    import ray
-except ImportError as error:
-    raise ConfigError(
-        "executor=ray needs a package that is not installed: pip install 'rlkit-memory[ray]'"
-        " (allowed without it: processes, serial)"
-    ) from error
-
 KNOCK_SECONDS = 10.0
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError(
+            "executor=ray needs a package that is not installed: pip install 'rlkit-memory[ray]'"
+            " (allowed without it: processes, serial)"
+        ) from None
+    return ray
 
 
 class RayActors(Pool):
@@ -44,6 +47,7 @@ class RayActors(Pool):
         timeout_seconds: float = 600.0,
         drop_stragglers: float = 0.0,
     ):
+        ray = self.ray = _ray()
         self._ours = not ray.is_initialized()
         if self._ours:
             local = {"num_cpus": workers} if address is None else {}
@@ -65,9 +69,7 @@ class RayActors(Pool):
 
     def share(self, value: Any) -> None:
         self._version += 1
-        self._shared = ray.put(
-            (self._version, value)
-        )  # kept: the store forgets what none refers to
+        self._shared = self.ray.put((self._version, value))  # the store keeps what we refer to
 
     def map(self, units: Any, droppable: bool = False) -> list[Any]:
         for worker in range(min(self.workers, len(units))):
@@ -76,7 +78,7 @@ class RayActors(Pool):
         return super().map(units, droppable)
 
     def _start(self, worker: int) -> None:
-        self.actors[worker] = ray.remote(num_cpus=1)(_Actor).remote(self._make)
+        self.actors[worker] = self.ray.remote(num_cpus=1)(_Actor).remote(self._make)
         self._pending[self.actors[worker].ping.remote()] = worker, True
 
     def submit(self, worker: int, unit: Any) -> None:
@@ -85,30 +87,30 @@ class RayActors(Pool):
     def wait(self, seconds: float) -> list[Event]:
         if not self._pending:
             return []
-        ready, _ = ray.wait(list(self._pending), num_returns=1, timeout=seconds)
+        ready, _ = self.ray.wait(list(self._pending), num_returns=1, timeout=seconds)
         events = []
         for reference in ready:
             worker, ping = self._pending.pop(reference)
             try:
-                kind, value = ray.get(reference)
+                kind, value = self.ray.get(reference)
                 events.append(Event(worker, "ready" if ping and kind == "done" else kind, value))
-            except ray.exceptions.RayError:
+            except self.ray.exceptions.RayError:
                 events.append(Event(worker, "died"))
         return events
 
     def restart(self, worker: int) -> None:
         self._idle.discard(worker)
         self._pending = {r: w for r, w in self._pending.items() if w[0] != worker}
-        ray.kill(self.actors[worker])
+        self.ray.kill(self.actors[worker])
         self._start(worker)
 
     def close(self) -> None:
         for actor in self.actors.values():
-            ray.kill(actor)
+            self.ray.kill(actor)
         self.actors, self._pending = {}, {}
         self._idle.clear()
         if self._ours:
-            ray.shutdown()
+            self.ray.shutdown()
 
 
 def _knock(address: str | None) -> None:

@@ -63,6 +63,7 @@ class StagedLearner(Protocol):
     """What this loop asks of an agent; `agents/world_models/agent.py` has the shapes."""
 
     options: Any
+    precision: str
 
     def recording(self, facts: Mapping[str, Any], round_: int) -> dict[str, Any] | None:
         """Inputs of the data this round needs, without those of the configuration, or None."""
@@ -130,6 +131,8 @@ class StagedLoop:
         after_block: Callable[["StagedLoop", Metrics], None],
     ) -> None:
         """Runs until `stop`, asked after every block; `after_block` logs, evaluates, saves."""
+        workers = getattr(self.executor, "workers", 1)
+        print(f"{self.agent.precision} on {workers} worker(s)", file=sys.stderr, flush=True)
         try:
             while not stop(self):
                 metrics = self.block()
