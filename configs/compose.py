@@ -31,7 +31,16 @@ from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
 FOLDER = Path(__file__).parent
-GROUPS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers", "experiment")
+GROUPS = (
+    "agent",
+    "env",
+    "memory",
+    "gradient",
+    "optimizer",
+    "wrappers",
+    "executor",
+    "experiment",
+)
 PATHS = ("run", "resume", "outputs")
 FREE = "env.kwargs"
 """Arguments of a foreign environment's constructor: any key."""
