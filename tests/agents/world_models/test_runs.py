@@ -201,7 +201,7 @@ def test_a_finished_run_goes_on_with_a_longer_budget(tmp_path):
     folder = train.train(config_of(LSTM, tmp_path))
     train.train(resume_train(folder, ["updates=5"]), folder)
     assert [r["updates"] for r in records(folder, "metrics")] == [1, 2, 3, 4, 5]
-    with pytest.raises(ConfigError, match="the budget is 2 vector steps, but the run has made 5"):
+    with pytest.raises(ConfigError, match="the budget is 2 generations, but the run has made 5"):
         train.train(resume_train(folder, ["updates=2"]), folder)
     with pytest.raises(ConfigError, match="counted in generations: give updates instead of env"):
         resume_train(folder, ["env_steps=100"])
@@ -248,6 +248,10 @@ def test_the_presets_of_car_racing(preset):
 
 MISTAKES = {
     "env_steps=10 updates=null": "the budget of agent world_models is counted in generations",
+    "dt_schedule=[0.1,0.05]": "dt_schedule is not for agent world_models",
+    "gradient=uoro": "gradient is uoro, but agent world_models learns from stored windows",
+    "gradient=rt2 memory=rtu": "takes bptt only (agents that take rt2: actor_critic_online, ppo",
+    "evaluation.deterministic=false": "but agent world_models explores",
     "agent.rounds=4": "agent.rounds is 4, but updates=3 generations",
     "agent.rollouts=[1]": "agent.rollouts has 1 phases, but agent.rollouts_from 2",
     "agent.train_in=dream agent.train_dynamics=false": "agent.train_in is dream, but",
