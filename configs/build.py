@@ -82,6 +82,7 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
         reward_bounds=environments.reward_bounds,
         obs_parts=obs_parts(environments),
         stock_dt=environments.stock_dt,
+        one_sided=getattr(environments, "one_sided", ()),
     )
     cls = AGENTS.load(name)
     declaration = getattr(__import__(cls.__module__, fromlist=["_"]), f"{cls.__name__}Options")

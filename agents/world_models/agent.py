@@ -49,8 +49,12 @@ class WorldModelsOptions:
     components: int = option("of the mixture", low=1)
     inputs: Literal["z", "h", "zh"] = option("what the controller sees")
     squash: Literal["tanh", "clip"] = option("what bounds its actions")
-    one_sided: tuple[int, ...] = option("components that are none at -1, such as gas, brake", low=0)
-    rectified: tuple[int, ...] = option("components of which tanh keeps the upper half", low=0)
+    one_sided: tuple[int, ...] | None = option(
+        "components that are none at -1; null: those of range [0, …] in the environment", low=0
+    )
+    rectified: tuple[int, ...] | None = option(
+        "components of which tanh keeps the upper half; null: the one-sided ones", low=0
+    )
     train_vision: bool = option("false: initial weights")
     train_dynamics: bool = option("false: initial weights, a reservoir")
     data_episodes: int = option("recorded in each round", low=2)
@@ -128,7 +132,9 @@ class WorldModels(Agent):
         self.dynamics = Dynamics(parts.make_memory, Z, A, o.components, o.mixture, o.bank_size)
         self.sees_z, self.sees_h = FEATURES[o.inputs]
         features = Z * self.sees_z + self.dynamics.memory.output_size * self.sees_h
-        kind = spaces.discrete, o.squash, o.one_sided, o.rectified
+        one_sided = spaces.one_sided if o.one_sided is None else o.one_sided
+        rectified = one_sided if o.rectified is None else o.rectified
+        kind = spaces.discrete, o.squash, one_sided, rectified
         self.controller = Controller(features, A, *kind)
         self.strategy: Strategy | None = None
         self.vision_key = ""

@@ -5,7 +5,8 @@
     clip    a = clip(u, -1, 1);         one-sided components (gas, brake): 2 clip(u, 0, 1) - 1
     discrete actions: the arg max of u
 
-Actions are in [-1, 1], where -1 of a one-sided component is none. `tanh` with the brake rectified
+Actions are in [-1, 1], where -1 of a one-sided component is none. One-sided components are all
+rectified unless said otherwise, so that u = 0 does nothing; `tanh` with the brake alone rectified
 is Ha & Schmidhuber's, `clip` is what Tallec's environment made of unsquashed outputs.
 
 Shapes: B batch, F features, A action, P parameters, N members.

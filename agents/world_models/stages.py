@@ -44,7 +44,8 @@ def recording_inputs(agent: "WorldModels", round_: int) -> dict[str, Any] | None
     o = agent.options
     if not (o.train_vision or o.train_dynamics):
         return None
-    own = {"episodes": o.data_episodes, "steps": o.data_steps, "one_sided": o.one_sided}
+    own = {"episodes": o.data_episodes, "steps": o.data_steps}
+    own["one_sided"] = agent.controller.one_sided
     own["frame_bytes"] = int(np.prod(agent.spaces.obs_shape))
     if round_:
         return own | {"parameters": agent.controller.parameters_P.numpy()}
