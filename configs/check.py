@@ -253,7 +253,7 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
     else:
         check_encoder(options["encoder"], parts)
     loop = _declared(options["name"], "loop", "off_policy")
-    if not config["evaluation"]["deterministic"] and loop in ("off_policy", "staged"):
+    if not config["evaluation"]["deterministic"] and loop == "off_policy":
         raise ConfigError(
             f"evaluation.deterministic is False, but agent {options['name']} explores with a noise"
             " process that belongs to training (allowed: true)"

@@ -17,6 +17,15 @@ def check_counted_in_generations(config: Mapping[str, Any]) -> None:
             )
 
 
+def check_draws(config: Mapping[str, Any], deterministic: bool | None, key: str) -> None:
+    """Refuses to draw actions where there is nothing to draw."""
+    if deterministic is False:
+        raise ConfigError(
+            f"{key} is false, but agent {config['agent']['name']} has a controller that draws no"
+            " actions (allowed: true)"
+        )
+
+
 def check_staged(config: Mapping[str, Any], parts: tuple[ObsPart, ...]) -> None:
     """That stages, generations and observations fit together."""
     options = config["agent"]
@@ -26,6 +35,7 @@ def check_staged(config: Mapping[str, Any], parts: tuple[ObsPart, ...]) -> None:
             " at one dt: give dt"
         )
     check_codes(parts)
+    check_draws(config, config["evaluation"]["deterministic"], "evaluation.deterministic")
     if len(options["rollouts"]) != len(options["rollouts_from"]):
         raise ConfigError(
             f"agent.rollouts has {len(options['rollouts'])} phases, but agent.rollouts_from"

@@ -26,7 +26,8 @@ from configs.check import (
     trial,
 )
 from configs.check_prediction import check_evaluated_prediction
-from configs.stages import stages_of
+from configs.check_staged import check_draws
+from configs.stages import by_generations, stages_of
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
@@ -161,6 +162,8 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         check_evaluated_prediction(request)
         check_component("env", config["env"])
         return config
+    if by_generations(config):
+        check_draws(config, request["deterministic"], "deterministic")
     if request["dt"] is not None:
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:
