@@ -227,6 +227,7 @@ def make_evaluator(
         episodes=episodes,
         seed=seed,
         video_fps=video_fps,
+        film=getattr(agent, "film", None),
     )
 
 

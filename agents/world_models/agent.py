@@ -19,6 +19,7 @@ Differs from the papers: rollouts whose reward has long not been positive may be
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,14 +29,16 @@ from torch import Tensor, nn
 
 from agents.base import Agent, Parts
 from agents.world_models.controller import Controller, Strategy
-from agents.world_models.dream import Dream, pictures_of, play_dreams
+from agents.world_models.dream import Dream, play_dreams
 from agents.world_models.dynamics import Dynamics
+from agents.world_models.pictures import film_of, pictures_of
 from agents.world_models.stages import recording_inputs, stages_of
-from agents.world_models.vision import ImageVision, VectorVision
+from agents.world_models.vision import ImageVision, VectorVision, has_bf16
 from rlkit.loops.staged import Plan, Sources, Stage
 from rlkit.noise import UniformDraws
 from rlkit.observations import check_codes
 from rlkit.options import option
+from rlkit.run.evaluation import Film
 from rlkit.schedule import BlockSchedule
 from rlkit.types import State, Tree
 
@@ -266,9 +269,13 @@ class WorldModels(Agent):
         return_M[known_M] = np.nanmean(return_MR[known_M], axis=1)
         return return_M
 
-    @torch.no_grad()
     def pictures(self, sources: Sources) -> dict[str, NDArray[np.uint8]]:
         return pictures_of(self, sources)
+
+    @property
+    def film(self) -> Film | None:
+        """What videos show instead of the environment."""
+        return partial(film_of, self) if isinstance(self.vision, ImageVision) else None
 
     # ---- saving -----------------------------------------------------------------------------
 
@@ -290,8 +297,3 @@ class WorldModels(Agent):
         self.stalling, self.vision_key = state["stalling"], state["vision_key"]
         if state["strategy"] is not None:
             self.begin_strategy(state["strategy"]["start"]["seed"]).set_state(state["strategy"])
-
-
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

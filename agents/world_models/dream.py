@@ -19,16 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.world_models.dynamics import Dynamics
-from agents.world_models.vision import ImageVision
-from rlkit.loops.staged import Sources
 from rlkit.noise import EpisodeDraws
 from rlkit.run.player import ROWS
 
 if TYPE_CHECKING:
     from agents.world_models.agent import WorldModels
-
-COLUMNS, STRIDE_STEPS, DREAMS = 8, 4, 4
-"""Of pictures: frames in a row, steps between the frames of a dream, dreams."""
 
 
 class Dream:
@@ -43,13 +38,15 @@ class Dream:
     def __init__(self, dynamics: Dynamics, temperature: float, noise: bool):
         self.dynamics, self.temperature, self.noise = dynamics, temperature, noise
 
-    def reset(self, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """First codes (B, Z) and memory outputs (B, H) before them, all zero."""
+    def reset(self, seeds: Sequence[int], first_Z: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """First codes (B, Z), of the bank or given, and memory outputs (B, H) before, all zero."""
         B, memory, M = len(seeds), self.dynamics.memory, self.dynamics
         self.draws = EpisodeDraws(seeds)
         choice_B1, normal_BZ = self._draw()
         index_B = (choice_B1[:, 0] * len(M.bank_mean)).long()
         self.z_BZ = M.bank_mean[index_B] + M.bank_std[index_B] * normal_BZ
+        if first_Z is not None:
+            self.z_BZ = first_Z.expand(B, -1)
         self.state = memory.initial_state(B)
         self.start_B = torch.ones(B, dtype=torch.bool)
         return self.z_BZ, self.z_BZ.new_zeros(B, memory.output_size)
@@ -96,25 +93,3 @@ def play_dreams(
         if not going.any():
             break
     return result[:N]
-
-
-def pictures_of(agent: "WorldModels", sources: Sources) -> dict[str, NDArray[np.uint8]]:
-    """Frames of the last recorded episode over their reconstructions, and dreams in rows."""
-    if not isinstance(agent.vision, ImageVision):
-        return {}
-    shown = {}
-    if sources and sources[-1][0].has(sources[-1][1] - 1):
-        obs = sources[-1][0].read(sources[-1][1] - 1).obs
-        x = torch.from_numpy(obs[np.linspace(0, len(obs) - 1, COLUMNS).astype(int)])
-        again = agent.vision.decode(agent.vision.encode(x)[0])
-        shown["reconstructions"] = torch.stack((x, again)).numpy()
-    if agent.options.train_dynamics:
-        dream, frames = agent.make_dream(), []
-        z, y = dream.reset(range(ROWS))
-        parameters_RP = agent.controller.parameters_P.expand(ROWS, -1)
-        for t in range(COLUMNS * STRIDE_STEPS):
-            if t % STRIDE_STEPS == 0:
-                frames.append(agent.vision.decode(z[:DREAMS]))
-            z, y, _, _ = dream.step(agent.controller(agent.features(z, y), parameters_RP))
-        shown["dreams"] = torch.stack(frames, 1).numpy()
-    return {k: np.concatenate(np.concatenate(v, 1), 1) for k, v in shown.items()}

@@ -51,6 +51,11 @@ def split(
     return train, held_out
 
 
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 class ImageVision(nn.Module):
     """The auto-encoder.
 

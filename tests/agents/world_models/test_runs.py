@@ -1,6 +1,7 @@
 """Whole runs by the commands' own functions: stages, generations, kills, executors, mistakes."""
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import ClassVar
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Box
 
 import evaluate
+import rlkit.run.video
 import train
+from configs import build
 from configs.compose import compose_evaluate, compose_train, resume_train
 from rlkit.executors.processes import Processes
 from rlkit.options import ConfigError
@@ -94,6 +98,8 @@ def test_a_run_on_vectors_and_its_evaluation(words, tmp_path):
     for num_envs in (2, 1):
         found = evaluate.evaluate(compose_evaluate([f"run={folder}", f"num_envs={num_envs}"]))
         assert found == pytest.approx(best, abs=0)
+    with pytest.raises(ConfigError, match=r"^deterministic is false, but agent world_models has a"):
+        evaluate.evaluate(compose_evaluate([f"run={folder}", "deterministic=false"]))
     assert ("dynamics/validation_loss" in log[0]) == ("none" not in words)
     if "pendulum" in words:  # 5 members of 20 steps; and the final choice between two, of two each
         assert [r["env_steps"] for r in log] == [100, 200, 200 + 200 + 80]
@@ -102,7 +108,7 @@ def test_a_run_on_vectors_and_its_evaluation(words, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_on_images_and_its_pictures(tmp_path):
+def test_a_run_on_images_its_pictures_and_its_film(tmp_path, monkeypatch):
     words = "env=gym env.id=Dot-v0 memory=gru memory.hidden_size=4 agent.latent_size=6 plots=true"
     words += " agent.vision_images=64 agent.vision_validate_images=32 agent.population=4"
     folder = train.train(config_of(words, tmp_path))
@@ -113,8 +119,22 @@ def test_a_run_on_images_and_its_pictures(tmp_path):
     (history,) = (tmp_path / "gym" / "stages").glob("vision-*/history.jsonl")
     assert [json.loads(x)["vision/images"] for x in history.read_text().splitlines()] == [32, 64]
     best = max(records(folder, "eval"), key=lambda r: r["return_mean"])
+    written = []
+    write = rlkit.run.video.write_video
+
+    def spy(path, frames, fps):
+        written.extend(frames)
+        return write(path, frames, fps)
+
+    monkeypatch.setattr(rlkit.run.video, "write_video", spy)
     found = evaluate.evaluate(compose_evaluate([f"run={folder}", "video=true"]))
     assert found == pytest.approx(best, abs=0)
+    (film,) = (folder / "videos").iterdir()
+    assert film.stat().st_size > 1000
+    assert [f.shape for f in written] == [(256, 768, 3)] * 10  # a second, real | again | dreamt
+    start = Dot()
+    first, _ = start.reset(seed=7)
+    assert np.array_equal(written[0][::4, :256:4], first)
 
 
 def test_stages_are_shared_by_the_runs_that_need_the_same(tmp_path):
@@ -134,7 +154,7 @@ def test_the_smoke_preset_drives(tmp_path):
     """Episodes of two seconds; the preset is else as it is."""
     pytest.importorskip("Box2D")
     words = "agent=world_models env=car_racing memory=lstm preset=smoke env.time_limit_seconds=2"
-    config = compose_train([*words.split(), "agent.rectified=[2]", f"outputs={tmp_path}"])
+    config = compose_train([*words.split(), f"outputs={tmp_path}"])
     folder = train.train(config)
     assert [r["updates"] for r in records(folder, "metrics")] == [1, 2]
     first = records(folder, "metrics")[0]
@@ -242,8 +262,34 @@ def test_the_presets_of_car_racing(preset):
     config = compose_train(["agent=world_models", "env=car_racing", f"preset={preset}"])
     assert (config["memory"]["name"], config["memory"]["hidden_size"]) == ("lstm", 256)
     assert config["executor"]["name"] == "processes"
-    assert (config["agent"]["one_sided"], config["agent"]["rectified"]) == ([1, 2], [2])
     assert config["agent"]["data_episodes"] >= 40
+    controller = controller_of(config)
+    assert (controller.one_sided, controller.rectified) == ([1, 2], [2])
+
+
+def controller_of(config):
+    environments = build.make_envs(config, 1)
+    return build.make_agent(config, environments, noise_seed=0).controller
+
+
+@pytest.mark.parametrize("wrapper", ["action_repeat=2", "limit_is_terminal=true"])
+def test_gas_and_brake_are_none_at_first_without_a_preset(wrapper):
+    pytest.importorskip("Box2D")
+    words = f"agent=world_models env=car_racing preset=null updates=1 wrappers.{wrapper}"
+    controller = controller_of(compose_train([*words.split()]))
+    assert (controller.one_sided, controller.rectified) == ([1, 2], [1, 2])
+    x, p = torch.ones(1, controller.F), controller.parameters_P[None]
+    assert controller(x, p).tolist() == [[0, -1, -1]]  # upstream's (0, 0, 0)
+    p = torch.cat((torch.zeros(1, 3 * controller.F), torch.tensor([[-0.5, 0.5, -0.5]])), 1)
+    full = math.tanh(0.5)
+    torch.testing.assert_close(controller(x, p), torch.tensor([[-full, 2 * full - 1, -1]]))
+
+
+def test_components_may_be_named_and_none_are_one_sided_elsewhere():
+    config = compose_train(["agent=world_models", "env=pendulum", "agent.one_sided=[0]"])
+    controller = controller_of(config)
+    assert (controller.one_sided, controller.rectified) == ([0], [0])
+    assert controller_of(compose_train(["agent=world_models", "env=pendulum"])).one_sided == []
 
 
 MISTAKES = {
@@ -251,7 +297,8 @@ MISTAKES = {
     "dt_schedule=[0.1,0.05]": "dt_schedule is not for agent world_models",
     "gradient=uoro": "gradient is uoro, but agent world_models learns from stored windows",
     "gradient=rt2 memory=rtu": "takes bptt only (agents that take rt2: actor_critic_online, ppo",
-    "evaluation.deterministic=false": "but agent world_models explores",
+    "evaluation.deterministic=false": "evaluation.deterministic is false, but agent world_models"
+    " has a controller that draws no actions (allowed: true)",
     "agent.rounds=4": "agent.rounds is 4, but updates=3 generations",
     "agent.rollouts=[1]": "agent.rollouts has 1 phases, but agent.rollouts_from 2",
     "agent.train_in=dream agent.train_dynamics=false": "agent.train_in is dream, but",
