@@ -188,18 +188,21 @@ class StagedLoop:
                 if part is not None:
                     stage.set_state(part)
                 while stage.progress < 1:
+                    began = time.monotonic()
                     record = stage.advance()
-                    place.note(record)
+                    place.note(record | {"seconds": round(time.monotonic() - began, 3)})
                     self._say(stage, record)
                     if time.monotonic() - saved > SAVE_SECONDS:
                         place.save_part(stage.get_state(), round(stage.progress * 1e6))
                         saved = time.monotonic()
                 result = stage.result()
                 place.save_result(result)
+                print(f"{stage.name}: kept in {place.folder}", file=sys.stderr, flush=True)
             else:
                 print(f"{stage.name}: taken from {place.folder}", file=sys.stderr, flush=True)
         stage.adopt(result)
-        self.notes |= (place.history() or [{}])[-1]
+        last = (place.history() or [{}])[-1]
+        self.notes |= {name: value for name, value in last.items() if name != "seconds"}
 
     @staticmethod
     def _say(stage: Stage, record: dict[str, float]) -> None:

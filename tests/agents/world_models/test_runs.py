@@ -137,12 +137,23 @@ def test_a_run_on_images_its_pictures_and_its_film(tmp_path, monkeypatch):
     assert np.array_equal(written[0][::4, :256:4], first)
 
 
-def test_stages_are_shared_by_the_runs_that_need_the_same(tmp_path):
-    train.train(config_of(LSTM, tmp_path))
+def test_stages_are_shared_by_the_runs_that_need_the_same(tmp_path, capsys):
+    def say():
+        found = re.findall(r"(?m)^(\w+): (taken from|kept in) (.+)$", capsys.readouterr().err)
+        for _, _, folder in found:
+            assert all(r["seconds"] >= 0 for r in records(Path(folder), "history"))
+        return [(stage, how) for stage, how, _ in found]
+
+    names = ("data", "vision", "dynamics")
+    folder = train.train(config_of(LSTM, tmp_path))
     assert stages(tmp_path) == {"data": 1, "vision": 1, "dynamics": 1}
+    assert say() == [(name, "kept in") for name in names]
+    assert not any("seconds" in r for r in records(folder, "metrics"))
     train.train(config_of(f"{LSTM} agent.inputs=z agent.population=4", tmp_path))
+    assert say() == [(name, "taken from") for name in names]
     train.train(config_of(f"{LSTM} agent.train_dynamics=false", tmp_path))
     assert stages(tmp_path) == {"data": 1, "vision": 1, "dynamics": 1}
+    assert say() == [(name, "taken from") for name in names[:2]]
     train.train(config_of("env=pendulum memory=gru", tmp_path))
     assert stages(tmp_path) == {"data": 1, "vision": 1, "dynamics": 2}
     train.train(config_of(f"{LSTM} seed=1", tmp_path))
