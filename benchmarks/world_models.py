@@ -59,6 +59,8 @@ STAGES = ("data", "vision", "dynamics")
 TRACKS, FIRST_TRACK = 32, 1_000_000
 FEW_TRACKS = 2
 """With preset=smoke."""
+UNIT_JOBS = 8
+"""Handed out together: with gymnasium's renderer a minute or two."""
 
 
 def main(words: list[str]) -> None:
@@ -159,9 +161,8 @@ def returns(folder: Path, tracks: int) -> dict[str, Any]:
     def play(renderer: str, parameters_P: Any, dream: bool = False) -> Any:
         own = {**config, "env": {**config["env"], "renderer": renderer}}
         executor = make_executor(config["executor"], partial(build.make_worker, own))
-        each = -(-tracks // getattr(executor, "workers", 1))
         seeds = range(FIRST_TRACK, FIRST_TRACK + tracks)
-        parts = [tuple(seeds[i : i + each]) for i in range(0, tracks, each)]
+        parts = [tuple(seeds[i : i + UNIT_JOBS]) for i in range(0, tracks, UNIT_JOBS)]
         units = [Play(np.tile(parameters_P, (len(s), 1)), s, 0, dream) for s in parts]
         executor.share(agent.weights())
         try:
