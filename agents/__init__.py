@@ -12,5 +12,6 @@ AGENTS = Registry(
         "ppo": "agents.ppo:PPO",
         "ppo_online": "agents.ppo_online:PPOOnline",
         "predictor": "agents.predictor:Predictor",
+        "world_models": "agents.world_models.agent:WorldModels",
     },
 )

@@ -98,7 +98,7 @@ class Agent(nn.Module):
     """
 
     actions: ClassVar[Literal["continuous", "discrete", "any"]]
-    loop: ClassVar[Literal["off_policy", "on_policy", "online"]] = "off_policy"
+    loop: ClassVar[Literal["off_policy", "on_policy", "online", "staged"]] = "off_policy"
     gradient: ClassVar[Literal["bptt", "rt2"]] = "bptt"
     options: Any
     schedule: BlockSchedule

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from torch.random import fork_rng
 
 import envs
 from agents import AGENTS
 from agents.base import Agent, Parts
 from configs import predict
-from configs.stages import predicts, resolved, stages_of, steps_of
+from configs.stages import by_generations, predicts, resolved, stages_of, steps_of
+from rlkit.executors import make_executor
 from rlkit.loops.off_policy import OffPolicyLoop
 from rlkit.loops.on_policy import OnPolicyLoop
 from rlkit.loops.online import OnlineLoop
+from rlkit.loops.population import PopulationWorker
+from rlkit.loops.staged import StagedLoop
 from rlkit.memory import make_memory
 from rlkit.memory.base import Memory
 from rlkit.observations import ObsPart, parts_of
@@ -21,6 +28,7 @@ from rlkit.replay.transitions import TransitionReplay
 from rlkit.run.evaluation import EvalResult, evaluate
 from rlkit.run.player import Player
 from rlkit.run.session import Loop, Part
+from rlkit.run.stages import StageCache
 from rlkit.runner import VectorRunner
 from rlkit.schedule import BlockSchedule, Stage, carries_of, chunk_length
 from rlkit.seeding import generator, get_global_state, set_global_state, stage_seed
@@ -74,6 +82,7 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
         reward_bounds=environments.reward_bounds,
         obs_parts=obs_parts(environments),
         stock_dt=environments.stock_dt,
+        one_sided=getattr(environments, "one_sided", ()),
     )
     cls = AGENTS.load(name)
     declaration = getattr(__import__(cls.__module__, fromlist=["_"]), f"{cls.__name__}Options")
@@ -141,6 +150,8 @@ def make_loop(
     before: Any = None,
 ) -> Loop:
     """Runner, storage and loop around an agent; the configuration has its budget resolved."""
+    if agent.loop == "staged":
+        return make_staged_loop(config, agent)
     stage = stage or stages_of(config)[0]
     seed = stage_seed(seeds["environments"], stage.index)
     if agent.loop == "on_policy":
@@ -172,6 +183,33 @@ def make_loop(
     return OffPolicyLoop(runner, agent, replay, schedule)  # type: ignore[arg-type]
 
 
+def make_staged_loop(config: Mapping[str, Any], agent: Any) -> StagedLoop:
+    """The loop of an agent that learns in stages; its workers are built from the configuration."""
+    precision = {"precision": agent.precision}  # decided here, for all machines
+    workers_config = {**config, "agent": {**config["agent"], **precision}}
+    facts = {k: config[k] for k in ("env", "wrappers", "dt", "memory", "optimizer", "seed")}
+    return StagedLoop(
+        agent,
+        make_executor(config["executor"], partial(make_worker, workers_config)),
+        config["executor"]["unit_jobs"],
+        StageCache(Path(config["outputs"]) / config["env"]["name"] / "stages"),
+        facts,
+        config["resolved"]["total_vector_steps"],
+    )
+
+
+def make_worker(config: Mapping[str, Any]) -> PopulationWorker:
+    """Plays many controllers on `num_envs` environments; built where it runs."""
+    name, options = named(config["env"])
+    singles = [
+        envs.make_env(name, options, dt=config["dt"], wrappers=config["wrappers"])
+        for _ in range(config["num_envs"])
+    ]
+    with fork_rng():
+        agent: Any = make_agent(config, make_envs(config, 1), noise_seed=0)
+    return PopulationWorker(singles, agent)
+
+
 def make_evaluator(
     agent: Agent,
     environments: Any,
@@ -189,6 +227,7 @@ def make_evaluator(
         episodes=episodes,
         seed=seed,
         video_fps=video_fps,
+        film=getattr(agent, "film", None),
     )
 
 
@@ -203,6 +242,8 @@ def check_budget(config: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> No
     stage = stages[training.get("stage", 0)]
     done = stage.start + loop.get("runner", loop)["vector_steps"] * stage.ticks
     total = config["resolved"]["total_vector_steps"]
+    if total < done and by_generations(config):
+        raise ConfigError(f"the budget is {total} generations, but the run has made {done}")
     if total < done:
         tick = stages[-1].dt * config["wrappers"]["action_repeat"]
         raise ConfigError(

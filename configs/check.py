@@ -8,15 +8,17 @@ from typing import Any
 import agents
 import envs
 from configs.check_prediction import check_prediction
-from configs.stages import predicts, stages_of
+from configs.check_staged import check_counted_in_generations, check_staged
+from configs.stages import by_generations, predicts, stages_of
 from rlkit import memory
+from rlkit.executors import EXECUTORS
 from rlkit.observations import check_encoder, parts_of
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import ConfigError, Option, check, class_attribute, declared
 from rlkit.schedule import Stage, WindowLengths, carries_of, chunk_length, ticks_of
 
 BUDGETS = ("env_steps", "sim_seconds", "updates")
-COMPONENTS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers")
+COMPONENTS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers", "executor")
 
 
 def own(name: str) -> dict[str, Option]:
@@ -80,9 +82,10 @@ def _check_groups(config: Mapping[str, Any]) -> None:
         check_component(group, config[group])
     file = "configs/wrappers/default.yaml"
     check(config["wrappers"], declared("envs.wrappers:WrapperOptions"), "wrappers", file)
-    values = dict(config["optimizer"])
-    name = values.pop("name")
-    check(values, declared(OPTIMIZERS.target(name)), "optimizer", f"configs/optimizer/{name}.yaml")
+    for group, registry in (("optimizer", OPTIMIZERS), ("executor", EXECUTORS)):
+        values = dict(config[group])
+        name = values.pop("name")
+        check(values, declared(registry.target(name)), group, f"configs/{group}/{name}.yaml")
 
 
 def check_component(group: str, config: Mapping[str, Any]) -> None:
@@ -161,6 +164,8 @@ def check_budget(config: Mapping[str, Any]) -> None:
     if len(budgets) != 1:
         stated = " and ".join(f"{b}={config[b]}" for b in budgets) or "none"
         raise ConfigError(f"a run needs one budget of {', '.join(BUDGETS)}, but got {stated}")
+    if by_generations(config):
+        check_counted_in_generations(config)
     options = own("RunOptions")
     check({budgets[0]: config[budgets[0]]}, {budgets[0]: options[budgets[0]]}, "", "")
 
@@ -243,7 +248,10 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
             f" ones (agents that fit: {fitting})"
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
-    check_encoder(options["encoder"], parts)
+    if by_generations(config):
+        check_staged(config, parts)
+    else:
+        check_encoder(options["encoder"], parts)
     loop = _declared(options["name"], "loop", "off_policy")
     if not config["evaluation"]["deterministic"] and loop == "off_policy":
         raise ConfigError(

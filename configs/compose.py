@@ -26,12 +26,22 @@ from configs.check import (
     trial,
 )
 from configs.check_prediction import check_evaluated_prediction
-from configs.stages import stages_of
+from configs.check_staged import check_draws
+from configs.stages import by_generations, stages_of
 from rlkit.options import ConfigError, check, nearest
 from rlkit.run.folder import read_config
 
 FOLDER = Path(__file__).parent
-GROUPS = ("agent", "env", "memory", "gradient", "optimizer", "wrappers", "experiment")
+GROUPS = (
+    "agent",
+    "env",
+    "memory",
+    "gradient",
+    "optimizer",
+    "wrappers",
+    "executor",
+    "experiment",
+)
 PATHS = ("run", "resume", "outputs")
 FREE = "env.kwargs"
 """Arguments of a foreign environment's constructor: any key."""
@@ -152,6 +162,8 @@ def evaluation_config(folder: Path, request: Mapping[str, Any]) -> dict[str, Any
         check_component("env", asked)
         check_evaluated_prediction(request, config["env"], asked)
         return config | {"env": asked}
+    if by_generations(config):
+        check_draws(config, request["deterministic"], "deterministic")
     if request["dt"] is not None:
         config["dt"] = request["dt"]
     if request["observation_noise"] is not None:

@@ -7,6 +7,7 @@ import agents
 import envs
 from configs.check import own
 from configs.compose import GROUPS, check_choice, choices, hydra, parse, with_preset
+from rlkit.executors import EXECUTORS
 from rlkit.gradients import GRADIENTS
 from rlkit.optim import OPTIMIZERS
 from rlkit.options import Option, declared, describe
@@ -36,9 +37,10 @@ def help_text(command: str, arguments: Sequence[str]) -> str:
     name = config["gradient"]["name"]
     options = declared(GRADIENTS.target(name) + "Options")
     lines += ["", f"gradient={name}:", *_rows("gradient.", options, config["gradient"])]
-    name = config["optimizer"]["name"]
-    lines += ["", f"optimizer={name}:"]
-    lines += _rows("optimizer.", declared(OPTIMIZERS.target(name)), config["optimizer"])
+    for group, registry in (("optimizer", OPTIMIZERS), ("executor", EXECUTORS)):
+        name = config[group]["name"]
+        lines += ["", f"{group}={name}:"]
+        lines += _rows(f"{group}.", declared(registry.target(name)), config[group])
     lines += ["", "Wrappers:"]
     lines += _rows("wrappers.", declared("envs.wrappers:WrapperOptions"), config["wrappers"])
     return "\n".join(lines)

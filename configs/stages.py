@@ -50,6 +50,11 @@ def stages_of(config: Mapping[str, Any]) -> list[Stage]:
     return stages
 
 
+def by_generations(config: Mapping[str, Any]) -> bool:
+    """Whether the agent learns in stages, of which the last goes by generations."""
+    return "rounds" in config["agent"]
+
+
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """Budget and intervals in ticks; kept in config.json, so that a resumed run has them."""
     stages = stages_of(config)
@@ -116,6 +121,8 @@ def _block_schedule(config: Mapping[str, Any], dt: float) -> BlockSchedule:
         return BlockSchedule.of_rollouts(
             agent["rollout_steps"], agent["epochs"], agent["minibatches"]
         )
+    if by_generations(config):
+        return BlockSchedule(1, 1.0, store_every_steps=1)
     if "updates_per_second" not in agent:
         return BlockSchedule.online()
     return BlockSchedule.of(SimpleNamespace(**agent), dt)

@@ -27,6 +27,8 @@ class Actions(NamedTuple):
 
     space: Box | Discrete
     theirs: Callable[[Any], Any]
+    one_sided: tuple[int, ...] = ()
+    """components whose lowest value is their 0, such as gas: -1 is none of it"""
 
 
 def actions_of(space: Space) -> Actions:
@@ -58,7 +60,8 @@ def _scaled(space: Box) -> Actions:
         scaled = middle + half * np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)
         return scaled.reshape(shape).astype(dtype)
 
-    return Actions(Box(-1.0, 1.0, (low.size,), np.float32), theirs)
+    one_sided = tuple(np.flatnonzero((low == 0) & (high > 0)).tolist())
+    return Actions(Box(-1.0, 1.0, (low.size,), np.float32), theirs, one_sided)
 
 
 def _combined(space: MultiDiscrete | MultiBinary, radix: Array, first: Any) -> Actions:

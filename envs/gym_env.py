@@ -52,7 +52,7 @@ class GymEnv(gymnasium.Wrapper):
         self.limit, self.limit_steps = env, env.limit_steps
         self.dt, self.stock_dt, self.success_above = dt, stock_dt, success_above
         self.obs_parts: tuple[ObsPart, ...] = env.get_wrapper_attr("obs_parts")
-        self.action_space, self._theirs = actions_of(env.action_space)
+        self.action_space, self._theirs, self.one_sided = actions_of(env.action_space)
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(self._theirs(action))
@@ -85,6 +85,7 @@ class GymVectorEnv(VectorEnv):
         self.dt, self.stock_dt = envs[0].dt, envs[0].stock_dt
         self.limit_steps = envs[0].limit_steps
         self.obs_parts, self.success_above = envs[0].obs_parts, envs[0].success_above
+        self.one_sided = envs[0].one_sided
         self.spec, self.metadata = envs[0].spec, self.sync.metadata
         self.render_mode = envs[0].render_mode
         self.base_id = envs[0].spec.name if envs[0].spec is not None else ""

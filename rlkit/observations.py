@@ -71,3 +71,18 @@ def check_encoder(encoder: str, parts: tuple[ObsPart, ...]) -> None:
             f" ({' x '.join(map(str, part.shape))})"
             f" (encoders that take it: auto, {', '.join(FITTING[wrong])})"
         )
+
+
+def check_codes(parts: tuple[ObsPart, ...]) -> None:
+    """Refuses what a world model has no code for.
+
+    Raises:
+        ConfigError: neither one vector nor one image of 64 x 64.
+    """
+    ok = len(parts) == 1 and (parts[0].kind == "vector" or parts[0].shape[:2] == (64, 64))
+    if not ok:
+        found = ", ".join(f"{p.kind} of {' x '.join(map(str, p.shape))}" for p in parts)
+        raise ConfigError(
+            f"agent world_models cannot encode observations made of {found} (allowed: one vector,"
+            " or one image of 64 x 64)"
+        )

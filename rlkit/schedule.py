@@ -1,6 +1,7 @@
 """Schedules: plain functions of steps, resolved from physical time."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -251,3 +252,34 @@ def carries_of(carry_seconds: float, dt: float) -> int:
 def steps_in(seconds: float, dt: float, least: int = 1) -> int:
     """The nearest number of steps, up from a half."""
     return max(least, int(seconds / dt + 0.5 + 1e-9))
+
+
+class Plateau:
+    """Halves a step size when a loss no longer falls, and says when to stop.
+
+    Args:
+        patience: losses without a new best until the factor is halved; 0: never.
+        stop_after: losses without a new best until `stopped`; 0: never.
+    """
+
+    def __init__(self, patience: int, stop_after: int):
+        self.patience, self.stop_after = patience, stop_after
+        self.best, self.without, self.factor = math.inf, 0, 1.0
+
+    @property
+    def stopped(self) -> bool:
+        return 0 < self.stop_after <= self.without
+
+    def see(self, loss: float) -> None:
+        """Takes the next loss."""
+        self.without = 0 if loss < self.best else self.without + 1
+        self.best = min(self.best, loss)  # a NaN is no gain, and is not kept
+        if self.without and self.patience and self.without % self.patience == 0:
+            self.factor /= 2
+
+    def get_state(self) -> dict[str, float]:
+        return {"best": self.best, "without": self.without, "factor": self.factor}
+
+    def set_state(self, state: Mapping[str, float]) -> None:
+        self.best, self.factor = state["best"], state["factor"]
+        self.without = int(state["without"])

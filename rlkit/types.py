@@ -31,6 +31,8 @@ class Spaces(NamedTuple):
     """What an observation is made of; empty: one vector."""
     stock_dt: float | None = None
     """Seconds per step of the stock environment; None: dt."""
+    one_sided: tuple[int, ...] = ()
+    """Components of the action that are none at -1, such as gas."""
 
 
 class Windows(NamedTuple):

@@ -142,6 +142,10 @@ class VectorTransform(VectorWrapper):
         return getattr(self.env, "success_above", None)
 
     @property
+    def one_sided(self) -> tuple[int, ...]:
+        return getattr(self.env, "one_sided", ())
+
+    @property
     def dt(self) -> float:
         return self.env.dt  # type: ignore[attr-defined]
 

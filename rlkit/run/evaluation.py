@@ -7,7 +7,7 @@ more often than long ones, which quotas of finished episodes would do.
 Shapes: B parallel copies, O observation, A action, N episodes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +17,8 @@ from rlkit.run.statistics import iqm
 
 # (obs_BO, state, start_B) -> (action, state); the state is whatever `begin` gave.
 Act = Callable[[NDArray[np.float32], Any, NDArray[np.bool_]], tuple[NDArray[Any], Any]]
+# (observations of one episode, steps from one to the next) -> a frame for each.
+Film = Callable[[Sequence[NDArray[Any]], int], list[NDArray[np.uint8]]]
 
 
 class TimedVectorEnv(Protocol):
@@ -50,6 +52,7 @@ def evaluate(
     episodes: int,
     seed: int,
     video_fps: float | None = None,
+    film: Film | None = None,
 ) -> EvalResult:
     """Plays `episodes` episodes with the given policy.
 
@@ -60,6 +63,7 @@ def evaluate(
         episodes: how many.
         seed: episode e is seeded `seed + e`.
         video_fps: most frames kept per simulated second of episode 0; None keeps none.
+        film: makes them of its observations; None: the environment draws them.
     """
     if episodes < 1:
         raise ValueError(f"episodes is {episodes}, but must be at least 1")
@@ -76,7 +80,7 @@ def evaluate(
         active_B = np.arange(first, first + B) < episodes
         while active_B.any():
             if stride_steps and first == 0 and active_B[0] and length_B[0] % stride_steps == 0:
-                frames.append(np.asarray(envs.render()[0]))
+                frames.append(obs_BO[0].copy() if film else np.asarray(envs.render()[0]))
             action, state = act(obs_BO, state, start_B)
             obs_BO, reward_B, terminated_B, truncated_B, _ = envs.step(action)
             np.add(sum_B, reward_B, out=sum_B, where=active_B)
@@ -84,6 +88,8 @@ def evaluate(
             start_B = terminated_B | truncated_B
             active_B &= ~start_B
     fps = 1 / (stride_steps * envs.dt) if stride_steps else 0.0
+    if film and frames:
+        frames = film(frames, stride_steps)
     return EvalResult(sum_N[:episodes] * envs.dt, length_N[:episodes], frames, fps)
 
 

@@ -67,6 +67,35 @@ def loss_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
     return _save(figure, path)
 
 
+def population_curve(records: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Mean, spread and best of each generation, from the records of `metrics.jsonl`."""
+    prefix = "controller/dream_" if "controller/dream_return_mean" in records[-1] else "controller/"
+    generation, mean, std, best = (
+        np.array([record[key] for record in records], dtype=np.float64)
+        for key in (
+            "controller/generation",
+            *(f"{prefix}return_{k}" for k in ("mean", "std", "best")),
+        )
+    )
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    where = "in the dream" if "dream" in prefix else "in the environment"
+    axes = figure.add_subplot(xlabel="generation", ylabel=f"return of the members, {where}")
+    axes.fill_between(generation, mean - std, mean + std, alpha=0.2, label="± 1 std over members")
+    axes.plot(generation, mean, marker=".", label="mean")
+    axes.plot(generation, best, "--", label="best")
+    axes.legend()
+    return _save(figure, path)
+
+
+def picture(image: NDArray[np.uint8], path: Path) -> Path:
+    """Writes pixels [height, width, 3]."""
+    import imageio.v3 as iio
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iio.imwrite(path, image)
+    return path
+
+
 def success_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Success rate against environment steps, with its 95 % Wilson interval."""
     steps, rate, n = (

@@ -10,8 +10,9 @@ class Progress:
     """Shows env steps, simulated seconds, the last result, speed and time left.
 
     Args:
-        total_steps: env steps of the whole run.
-        start_steps: env steps a resumed run begins with.
+        total_steps: of the whole run.
+        unit: what is counted.
+        start_steps: what a resumed run begins with.
         interval_seconds: plain lines, besides those with a new result, are this far apart.
         stream: where to write; standard output belongs to results.
         clock: seconds from any origin.
@@ -21,6 +22,7 @@ class Progress:
         self,
         total_steps: int,
         *,
+        unit: str = "env steps",
         start_steps: int = 0,
         interval_seconds: float = 10.0,
         stream: TextIO | None = None,
@@ -28,6 +30,7 @@ class Progress:
     ):
         self._stream = stream or sys.stderr
         self._total_steps, self._start_steps = total_steps, start_steps
+        self._unit = unit
         self._interval_seconds, self._clock = interval_seconds, clock
         self._start_seconds = self._last_line_seconds = clock()
         self._result = ""
@@ -38,7 +41,7 @@ class Progress:
             self._bar = tqdm(
                 total=total_steps,
                 initial=start_steps,
-                unit=" steps",
+                unit=f" {unit}",
                 unit_scale=True,
                 dynamic_ncols=True,
                 file=self._stream,
@@ -60,8 +63,8 @@ class Progress:
         speed = (env_steps - self._start_steps) / max(now - self._start_seconds, 1e-9)
         left = (self._total_steps - env_steps) / speed if speed > 0 else float("nan")
         print(
-            f"{env_steps:,} of {self._total_steps:,} env steps, {text},"
-            f" {speed:,.0f} steps/s, {left:,.0f} s left",
+            f"{env_steps:,} of {self._total_steps:,} {self._unit}, {text},"
+            f" {speed:,.0f} {self._unit.split()[-1]}/s, {left:,.0f} s left",
             file=self._stream,
             flush=True,
         )

@@ -97,10 +97,13 @@ class Session:
         """
         if checkpoint is not None:
             self._restore(checkpoint)
+        elif self.unit and self.intervals["checkpoint"]:
+            self._save()  # the stages before the first generation can then be resumed
         self.last = self._now
         final = later[-1] if later else self.part.stage
-        total_steps = (final.steps_before + final.steps) * self.B
-        self.progress = Progress(total_steps, start_steps=self._counters()["env_steps"])
+        total_steps = (final.steps_before + final.steps) * self.each
+        unit = self.unit or "env steps"
+        self.progress = Progress(total_steps, unit=unit, start_steps=self._steps * self.each)
         try:
             self._run_stage()
             for stage in later:
@@ -117,10 +120,17 @@ class Session:
     def _enter(self, part: Part) -> None:
         """Begins a stage; what was best at another dt does not count."""
         self.part, self.loop, self.best = part, part.loop, -np.inf
+        self.unit: str | None = getattr(part.loop, "unit", None)
+        self.each = 1 if self.unit else self.B  # what progress counts
 
     def _run_stage(self) -> None:
         end = self.part.stage.end
         self.loop.run(lambda loop: self._now >= end, self._after_block)  # type: ignore[attr-defined]
+
+    @property
+    def _steps(self) -> int:
+        """Vector steps so far, of all stages."""
+        return self.part.stage.steps_before + self.loop.vector_steps
 
     @property
     def _now(self) -> int:
@@ -144,15 +154,20 @@ class Session:
         )
         if self.intervals["checkpoint"] and ("checkpoint" in due or final):
             self._save()
-        counters = self._counters()
         self.progress.update(
-            counters["env_steps"], sim_seconds=counters["sim_seconds"], result=result
+            self._steps * self.each,
+            sim_seconds=self._counters()["sim_seconds"],
+            result=result,
         )
 
     def _counters(self) -> dict[str, Any]:
+        env_steps, ticks = self._steps * self.B, self._now
+        if self.unit:
+            env_steps = self.loop.env_steps  # type: ignore[attr-defined]
+            ticks = env_steps / self.B
         return {
-            "env_steps": (self.part.stage.steps_before + self.loop.vector_steps) * self.B,
-            "sim_seconds": round(self._now * self.tick_seconds, 9),
+            "env_steps": env_steps,
+            "sim_seconds": round(ticks * self.tick_seconds, 9),
             "updates": self.updates_before + self.loop.updates,
             "dt": self.part.stage.dt,
         }
@@ -189,23 +204,30 @@ class Session:
     def _draw(self) -> None:
         if not self.config["plots"]:
             return
-        lines = (self.folder / "eval.jsonl").read_text().splitlines()
-        if not lines:
-            return
-        plots = self.folder / "plots"
-        records = [json.loads(line) for line in lines]
-        curve = plotting.loss_curve if "loss" in records[0] else plotting.learning_curve
-        curve(records, plots / "learning_curve.png")
-        figures = {"plots/learning_curve": plots / "learning_curve.png"}
-        if "success_rate" in records[0]:
+        plots, figures = self.folder / "plots", {}
+        for name, frame in self.loop.pictures().items() if self.unit else ():  # type: ignore[attr-defined]
+            figures[f"plots/{name}"] = plotting.picture(frame, plots / f"{name}.png")
+        if self.unit:
+            records = self._records("metrics")
+            path = plotting.population_curve(records, plots / "population.png")
+            figures["plots/population"] = path
+        records = self._records("eval")
+        if records:
+            curve = plotting.loss_curve if "loss" in records[0] else plotting.learning_curve
+            curve(records, plots / "learning_curve.png")
+            figures["plots/learning_curve"] = plots / "learning_curve.png"
+        if records and "success_rate" in records[0]:
             plotting.success_curve(records, plots / "success_rate.png")
             figures["plots/success_rate"] = plots / "success_rate.png"
-        if self.plane is not None:
+        if records and self.plane is not None:
             snapshots = plotting.load_snapshots(self.folder)
             plotting.phase_plane_figure(snapshots, plots / "phase_plane.png")
             figures["plots/phase_plane"] = plots / "phase_plane.png"
         for tag, path in figures.items():
             self.logger.log_figure(tag, path, self._counters()["env_steps"])
+
+    def _records(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(x) for x in (self.folder / f"{name}.jsonl").read_text().splitlines()]
 
     # ---- checkpoints ------------------------------------------------------------------------
 

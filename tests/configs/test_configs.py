@@ -20,6 +20,7 @@ from configs.compose import (
 from configs.stages import stages_of
 from envs.mujoco import BODIES
 from rlkit import gradients, memory
+from rlkit.executors import EXECUTORS
 from rlkit.optim.make import OPTIMIZERS
 from rlkit.options import ConfigError, class_attribute, declared
 from rlkit.run.folder import write_description
@@ -31,6 +32,7 @@ REGISTRIES = {
     "memory": memory.MEMORIES,
     "gradient": gradients.GRADIENTS,
     "optimizer": OPTIMIZERS,
+    "executor": EXECUTORS,
 }
 
 
@@ -65,8 +67,13 @@ OFF_POLICY = ["agent.replay_capacity=50", "num_envs=3"]
 
 
 def pairs():
-    """Agents × environments whose actions fit; only PPO learns an encoder of pixels."""
+    """Agents × environments whose actions fit; only PPO learns an encoder of pixels.
+
+    Agents that learn in stages have runs of their own (`tests/agents/world_models`).
+    """
     for agent in ACTING:
+        if agents.AGENTS.load(agent).loop == "staged":
+            continue
         kind = class_attribute(agents.AGENTS.target(agent), "actions")
         for env in envs.ENVS.names():
             fits = kind == "any" or (kind == "continuous") == (env in CONTINUOUS)
@@ -182,7 +189,8 @@ def test_presets(agent):
     assert fast == plain
     assert plain["preset"] == "fast"
     values = yaml.safe_load((FOLDER / "agent" / f"{agent}.yaml").read_text())
-    assert plain["agent"] == compose_train([*start, "preset=null"])["agent"] == values
+    budget = ["updates=9"] if "rounds" in values else []
+    assert plain["agent"] == compose_train([*start, *budget, "preset=null"])["agent"] == values
     assert compose_train([*start, "preset=smoke"]) != plain
 
 
@@ -245,8 +253,10 @@ def test_what_an_experiment_says_holds_and_the_command_line_is_stronger(name):
     for choice in groups:
         ((group, chosen),) = choice.items()
         assert config[group.removeprefix("override /")]["name"] == chosen
-    config = compose_train([f"experiment={name}", "env_steps=777", "evaluation.count=3"])
-    assert [config[b] for b in ("env_steps", "sim_seconds", "updates")] == [777, None, None]
+    mine = "updates" if "rounds" in config["agent"] else "env_steps"
+    config = compose_train([f"experiment={name}", f"{mine}=777", "evaluation.count=3"])
+    budgets = {b: config[b] for b in ("env_steps", "sim_seconds", "updates")}
+    assert budgets == dict.fromkeys(budgets) | {mine: 777}
     assert config["evaluation"]["count"] == 3
     for words in commands(name):
         assert words[0] == f"experiment={name}"

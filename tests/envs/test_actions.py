@@ -26,6 +26,14 @@ def test_boxes_are_scaled_clipped_and_raveled(shape):
         assert theirs in space
 
 
+def test_components_that_begin_at_zero_are_one_sided():
+    space = Box(np.array([-1, 0, 0, -2, 0]), np.array([1, 1, 0.5, 0, 0]), dtype=np.float64)
+    ours = actions_of(space)
+    assert ours.one_sided == (1, 2)
+    assert ours.theirs([0, -1, -1, 1, 0]).tolist() == [0, 0, 0, 0, 0]
+    assert actions_of(Discrete(3)).one_sided == ()
+
+
 def test_combinations_are_in_mixed_radix_last_entry_fastest():
     space = MultiDiscrete([2, 3])
     ours = actions_of(space)

@@ -6,7 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from rlkit.options import ConfigError
-from rlkit.schedule import BlockSchedule, Stage, WindowLengths, chunk_length, stage_ends, ticks_of
+from rlkit.schedule import (
+    BlockSchedule,
+    Plateau,
+    Stage,
+    WindowLengths,
+    chunk_length,
+    stage_ends,
+    ticks_of,
+)
 
 
 def options(schedule: str, **changes):
@@ -189,3 +197,20 @@ def test_a_replay_holds_a_window_of_every_copy():
     WindowLengths().check_capacity(4, 4, single=True)
     with pytest.raises(ConfigError, match="must hold one step of num_envs=4: at least 4"):
         WindowLengths().check_capacity(3, 4, single=True)
+
+
+def test_a_plateau_halves_and_stops():
+    p = Plateau(patience=2, stop_after=5)
+    seen = []
+    for loss in (3.0, 2.0, 2.0, 2.5, 1.0, 1.5, 1.5, 1.5, 1.0, float("nan")):
+        taken = Plateau(patience=2, stop_after=5)
+        taken.set_state(p.get_state())
+        p = taken
+        p.see(loss)
+        seen.append((p.factor, p.stopped))
+    halves = [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
+    assert seen == [(f, i == 9) for i, f in enumerate(halves)]
+    never = Plateau(patience=0, stop_after=0)
+    for _ in range(50):
+        never.see(1.0)
+    assert (never.factor, never.stopped) == (1.0, False)

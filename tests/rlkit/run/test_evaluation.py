@@ -76,6 +76,18 @@ def test_frames_of_episode_0():
     assert slow.frames_per_second == pytest.approx(5)
 
 
+def test_a_film_is_made_of_the_observations_of_episode_0():
+    given = []
+
+    def film(obs, stride_steps):
+        given.append((np.stack(obs).tolist(), stride_steps))
+        return ["a", "b"]
+
+    assert play(2, video_fps=10, film=film)[0].frames == ["a", "b"]
+    assert play(2, film=film)[0].frames == []  # no video was asked for
+    assert given == [([[3, 2], [3, 1]], 1)]
+
+
 def test_summary():
     result = EvalResult(np.array([1.0, 2, 3, 10]), np.array([1, 2, 3, 6]), [], 0.0)
     assert summary(result, FakeEnvs(1)) == {

@@ -1,0 +1,1 @@
+"""World Models: vision, dynamics and a small controller, one after the other."""

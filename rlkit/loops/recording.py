@@ -1,0 +1,73 @@
+"""Stage: records episodes of a policy, one file each, farmed out in units."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlkit.executors.base import Executor
+from rlkit.loops.population import Record
+from rlkit.run.rollouts import EpisodeFolder
+from rlkit.types import Tree
+
+
+class Recording:
+    """An episode that is missing, for whatever reason, is recorded again.
+
+    Args:
+        inputs: all its result depends on: `episodes`, `steps` and what only names it.
+        folder: where the files go.
+        executor: plays.
+        seeds: one per episode.
+        parameters_P: of the controller that is recorded; None: the random policy.
+        unit_jobs: episodes handed out together.
+    """
+
+    name = "data"
+
+    def __init__(
+        self,
+        inputs: dict[str, Any],
+        folder: EpisodeFolder,
+        executor: Executor,
+        seeds: Sequence[int],
+        parameters_P: NDArray[np.float32] | None,
+        unit_jobs: int,
+    ):
+        self.inputs, self.folder, self.executor, self.seeds = inputs, folder, executor, seeds
+        self.parameters_P, self.unit_jobs = parameters_P, unit_jobs
+        self.missing = [i for i in range(len(seeds)) if not folder.has(i)]
+
+    @property
+    def progress(self) -> float:
+        return 1 - len(self.missing) / len(self.seeds)
+
+    def complete(self, result: Tree) -> bool:
+        return not self.missing
+
+    def advance(self) -> dict[str, float]:
+        """One unit for each worker."""
+        workers = getattr(self.executor, "workers", 1)
+        n = min(self.unit_jobs, -(-len(self.missing) // workers))
+        now, self.missing = self.missing[: workers * n], self.missing[workers * n :]
+        parts = [now[i : i + n] for i in range(0, len(now), n)]
+        seeds = [tuple(self.seeds[i] for i in part) for part in parts]
+        units = [Record(s, self.inputs["steps"], self.parameters_P) for s in seeds]
+        for part, packed in zip(parts, self.executor.map(units), strict=True):
+            for index, episode in zip(part, packed, strict=True):
+                self.folder.write(index, episode)
+        return {"data/episodes": float(len(self.seeds) - len(self.missing))}
+
+    def get_state(self) -> Tree:
+        """The files are the state."""
+        return {}
+
+    def set_state(self, state: Tree) -> None:
+        pass
+
+    def result(self) -> Tree:
+        return {"episodes": len(self.seeds)}
+
+    def adopt(self, result: Tree) -> None:
+        pass
