@@ -28,7 +28,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,14 +48,17 @@ FIELDS = [
     "cpu_us_per_agent_step",
     "wall_seconds",
 ]
-GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 CHOOSING, FINAL = (3, 500_000), (10, 2_000_000)
 """Seeds and steps."""
 INPUTS, POINTS, BLOCK = 12, 40, 2_000
 OPTIMUM = 0.01954
 """See docs/envs/sequence.md."""
 STREAMS, BEGIN, TRIED = 8, 200, 1_000
-Key = tuple[str, str]
+Runs = dict[tuple[float, int], list[dict[str, str]]]
+"""Rows by step size and seed."""
+Found = dict[tuple[str, str], Runs]
+"""Runs by stage and arm."""
 
 
 class Arm(NamedTuple):
@@ -135,9 +138,8 @@ def run(stage: str, arm: Arm, rates: Sequence[float], shape: tuple[int, int], se
     print(f"{stage} {arm.name}: {us:.1f} µs, {seconds / 60:.1f} min", flush=True)
 
 
-def read() -> dict[Key, dict[tuple[float, int], list[dict[str, str]]]]:
-    """Rows by stage and arm, then by step size and seed."""
-    found: dict[Key, Any] = defaultdict(lambda: defaultdict(list))
+def read() -> Found:
+    found: Found = defaultdict(lambda: defaultdict(list))
     if RESULTS.exists():
         with RESULTS.open(newline="") as file:
             for r in csv.DictReader(file):
@@ -149,7 +151,7 @@ def errors(rows: list[dict[str, str]], which: str = "error") -> np.ndarray:
     return np.array([float(r[which]) for r in rows])
 
 
-def best(runs: dict[tuple[float, int], list[dict[str, str]]]) -> float:
+def best(runs: Runs) -> float:
     """The step size with the least error in the last fifth, mean over seeds."""
     last: dict[float, list[float]] = defaultdict(list)
     for (lr, _), rows in runs.items():
@@ -159,15 +161,29 @@ def best(runs: dict[tuple[float, int], list[dict[str, str]]]) -> float:
 
 def study(arms: Sequence[Arm], jobs: int, final: bool) -> None:
     with ProcessPoolExecutor(jobs) as pool:
-        todo = [a for a in arms if ("choose", a.name) not in read()]
-        for future in [pool.submit(run, "choose", a, GRID, CHOOSING, 0) for a in todo]:
+        found, todo = read(), []
+        for arm in arms:
+            made = {lr for lr, _ in found["choose", arm.name]}
+            if rates := [lr for lr in GRID if lr not in made]:
+                todo.append(pool.submit(run, "choose", arm, rates, CHOOSING, 0))
+        for future in todo:
             future.result()
-        found = read()
-        todo = [a for a in arms if final and ("final", a.name) not in found]
-        for future in [
-            pool.submit(run, "final", a, [best(found["choose", a.name])], FINAL, 100) for a in todo
-        ]:
+        found, todo = read(), []
+        for arm in arms if final else ():
+            lr = best(found["choose", arm.name])
+            if lr not in {lr for lr, _ in found["final", arm.name]}:
+                todo.append(pool.submit(run, "final", arm, [lr], FINAL, 100))
+        for future in todo:
             future.result()
+
+
+def finals(found: Found, arm: Arm) -> dict[int, list[dict[str, str]]]:
+    """Seeds with the chosen step size."""
+    runs = found["final", arm.name]
+    if not runs:
+        return {}
+    lr = best(found["choose", arm.name])
+    return {seed: rows for (own, seed), rows in runs.items() if own == lr}
 
 
 def spread(values: Sequence[float]) -> str:
@@ -183,10 +199,11 @@ def tables() -> None:
     )
     print("|---|---:|---|---|---|---:|---:|---:|")
     for arm in CONSTRAINT:
-        runs = found.get(("final", arm.name), {})
+        runs = finals(found, arm)
         if not runs:
             continue
-        (lr, _), rows = next(iter(runs.items()))
+        rows = next(iter(runs.values()))
+        lr = float(rows[0]["lr"])
         last = slice(-POINTS // 10, None)
         columns = (
             spread([errors(r, which)[part].mean() for r in runs.values()])
@@ -213,14 +230,14 @@ def tables() -> None:
     draw(found)
 
 
-def draw(found: Any) -> None:
+def draw(found: Found) -> None:
     """Learning curves of all seeds; errors at equal and at growing cost."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for i, arm in enumerate(CONSTRAINT):
-        runs = list(found.get(("final", arm.name), {}).values())
+        runs = list(finals(found, arm).values())
         if runs:
             step = [int(r["step"]) for r in runs[0]]
             curves = np.array([errors(r) for r in runs])
