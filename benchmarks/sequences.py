@@ -77,7 +77,7 @@ def copying() -> Iterator[Run]:
 
 
 def sizes() -> Iterator[Run]:
-    for units in (4, 16, 64, 256):
+    for units in (4, 16, 64, 128):
         words = f"experiment=tallec2019_figure_3_1c memory.hidden_size={units} agent.kernel=numba"
         yield Run("copying by UORO, T = 5", f"{units} units", words)
 

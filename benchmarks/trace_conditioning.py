@@ -28,7 +28,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -234,8 +234,9 @@ def draw(found: Found) -> None:
     """Learning curves of all seeds; errors at equal and at growing cost."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    scaled = any(("choose", arm.name) in found for arm in SCALING)
+    figure = Figure(figsize=(12 if scaled else 5, 3.8), layout="constrained")
+    left, *panels = figure.subplots(1, 3 if scaled else 1, squeeze=False)[0]
     for i, arm in enumerate(CONSTRAINT):
         runs = list(finals(found, arm).values())
         if runs:
@@ -246,6 +247,12 @@ def draw(found: Found) -> None:
     left.axhline(OPTIMUM, color="k", lw=0.8, ls=":")
     left.set(xlabel="steps", ylabel="squared return error", yscale="log", ylim=(0.015, 0.3))
     left.legend()
+    if scaled:
+        _draw_scaling(found, *panels)
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=130)
+
+
+def _draw_scaling(found: Found, middle: Any, right: Any) -> None:
     families = {
         "RT2": [a for a in (*CONSTRAINT, *SCALING) if not a.L],
         "GRU 13, longer windows": [a for a in (*CONSTRAINT, *SCALING) if a.L and a.units == 13],
@@ -267,7 +274,6 @@ def draw(found: Found) -> None:
     middle.set(xlabel="nominal operations per step", xscale="log")
     right.set(xlabel="CPU µs per step", xscale="log")
     middle.legend(fontsize=8)
-    figure.savefig(RESULTS.with_suffix(".png"), dpi=130)
 
 
 def main() -> None:
