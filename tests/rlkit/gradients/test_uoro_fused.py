@@ -6,7 +6,7 @@ import torch
 from configs import build
 from configs.compose import compose_train
 from configs.stages import stages_of
-from rlkit.gradients import fused, uoro_fused
+from rlkit.gradients import fused, fused_cells
 from rlkit.options import ConfigError
 from rlkit.seeding import seed_everything
 
@@ -70,7 +70,7 @@ def test_it_equals_torch(memory, gradient):
 def test_saturated_units_stay_finite(name, dtype):
     a = torch.tensor([-1e30, -1e4, -700, -300, -90, -44.5, -21, -5, 0, 5, 44.5, 1e4], dtype=dtype)
     expected = getattr(torch, name)(a)
-    getattr(uoro_fused, f"_{name}")(a.numpy())
+    getattr(fused_cells, name)(a.numpy())
     torch.testing.assert_close(a, expected, rtol=1e-6, atol=1e-12 + torch.finfo(dtype).eps)
 
 
