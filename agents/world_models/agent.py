@@ -140,7 +140,7 @@ class WorldModels(Agent):
         kind = spaces.discrete, o.squash, one_sided, rectified
         self.controller = Controller(features, A, *kind)
         self.strategy: Strategy | None = None
-        self.vision_key = ""
+        self.vision_key = self.dynamics_key = ""  # of the last of these stages
         self.stalling = o.stall_seconds > 0
         self.eval()
 
@@ -289,11 +289,13 @@ class WorldModels(Agent):
 
     def get_training_state(self) -> Tree:
         state = {"noise": self.noise.get_state(), "stalling": self.stalling}
-        state |= {"strategy": None, "vision_key": self.vision_key}
+        state |= {"vision_key": self.vision_key, "dynamics_key": self.dynamics_key}
+        state["strategy"] = None
         return state | ({"strategy": self.strategy.get_state()} if self.strategy else {})
 
     def set_training_state(self, state: Tree) -> None:
         self.noise.set_state(state["noise"])
         self.stalling, self.vision_key = state["stalling"], state["vision_key"]
+        self.dynamics_key = state.get("dynamics_key", "")
         if state["strategy"] is not None:
             self.begin_strategy(state["strategy"]["start"]["seed"]).set_state(state["strategy"])

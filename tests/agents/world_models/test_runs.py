@@ -253,6 +253,21 @@ def test_training_inside_the_dream_in_rounds(tmp_path):
     assert_same_run(folder, again)
 
 
+def test_later_rounds_do_not_share_the_data_of_other_dynamics_and_controllers(tmp_path):
+    words = f"{LSTM} agent.rounds=2 updates=2 agent.population=4 agent.selection_episodes=0"
+    words += " evaluation.count=1"
+    for i, own in enumerate(("", "agent.dynamics_lr=0.0012", "agent.squash=clip")):
+        train.train(config_of(f"{words} {own}", tmp_path))
+        assert stages(tmp_path)["data"] == 2 + i, own
+
+
+def test_the_scale_of_vectors_is_shared_whatever_the_options_of_images(tmp_path):
+    train.train(config_of(LSTM, tmp_path))
+    words = "agent.vision_lr=0.01 agent.vision_images=9 agent.latent_size=3 agent.patience=1"
+    train.train(config_of(f"{LSTM} {words}", tmp_path))
+    assert stages(tmp_path) == {"data": 1, "vision": 1, "dynamics": 2}  # patience is theirs too
+
+
 def test_a_truncated_episode_is_named_and_recorded_again_once_removed(tmp_path):
     first = train.train(config_of(LSTM, tmp_path))
     (file,) = (tmp_path / "pendulum" / "stages").glob("data-*/episodes/00001.npz.xz")
