@@ -43,6 +43,16 @@ def check_staged(config: Mapping[str, Any], parts: tuple[ObsPart, ...]) -> None:
         )
     if options["train_in"] == "dream" and not options["train_dynamics"]:
         raise ConfigError("agent.train_in is dream, but agent.train_dynamics is false")
+    if config["wrappers"]["normalize"]:
+        raise ConfigError(
+            f"wrappers.normalize is true, but agent {options['name']} scales what it sees by its"
+            " own vision: leave it false"
+        )
+    if options["rounds"] > 1 and not options["train_dynamics"]:
+        raise ConfigError(
+            f"agent.rounds is {options['rounds']}, but agent.train_dynamics is false: no round"
+            " after the first would change anything"
+        )
     if options["rounds"] > config["updates"]:
         raise ConfigError(
             f"agent.rounds is {options['rounds']}, but updates={config['updates']} generations"
