@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.base import Agent, Parts
+from agents.base import Agent, Parts, action_level
 from agents.world_models.controller import Controller, Strategy
 from agents.world_models.dream import Dream, play_dreams
 from agents.world_models.dynamics import Dynamics
@@ -189,7 +189,7 @@ class WorldModels(Agent):
         action, state = self.act(obs_BO, self.initial_state(B), fresh, explore=False)
         reward_B = self.dynamics.mdn(state[-1]).reward
         if self.spaces.discrete:
-            return reward_B, action.float() / (self.spaces.action_size - 1) * 2 - 1
+            return reward_B, action_level(action, self.spaces.action_size)
         return reward_B, action[:, 0]
 
     @torch.no_grad()
@@ -204,7 +204,7 @@ class WorldModels(Agent):
 
     # ---- the stages before the controller ---------------------------------------------------
 
-    def recording(self, facts: Mapping[str, Any], round_: int) -> dict[str, Any] | None:
+    def recording(self, round_: int) -> dict[str, Any] | None:
         return recording_inputs(self, round_)
 
     def stages(self, facts: Mapping[str, Any], sources: Sources, after: str) -> Iterator[Stage]:
