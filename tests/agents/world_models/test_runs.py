@@ -329,6 +329,7 @@ MISTAKES = {
     "agent.rollouts=[1]": "agent.rollouts has 1 phases, but agent.rollouts_from 2",
     "agent.train_in=dream agent.train_dynamics=false": "agent.train_in is dream, but",
     "agent.rounds=2 agent.train_dynamics=false": "agent.rounds is 2, but agent.train_dynamics is",
+    "env.time_limit_seconds=null evaluation.count=0": "env pendulum has no time limit, so",
     "wrappers.normalize=true": "wrappers.normalize is true, but agent world_models scales",
     "agent.mixture=both": "one of joint, per_dim",
     "agent.population=2": "at least 4",
