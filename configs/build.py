@@ -83,6 +83,7 @@ def make_agent(config: Mapping[str, Any], environments: Any, noise_seed: int) ->
         obs_parts=obs_parts(environments),
         stock_dt=environments.stock_dt,
         one_sided=getattr(environments, "one_sided", ()),
+        limit_steps=environments.limit_steps,
     )
     cls = AGENTS.load(name)
     declaration = getattr(__import__(cls.__module__, fromlist=["_"]), f"{cls.__name__}Options")

@@ -249,7 +249,7 @@ def _check_agent(config: Mapping[str, Any], copy: Any) -> None:
         )
     parts = getattr(copy, "obs_parts", None) or parts_of(copy.single_observation_space)
     if by_generations(config):
-        check_staged(config, parts)
+        check_staged(config, parts, copy.limit_steps)
     else:
         check_encoder(options["encoder"], parts)
     loop = _declared(options["name"], "loop", "off_policy")

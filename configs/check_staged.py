@@ -26,8 +26,10 @@ def check_draws(config: Mapping[str, Any], deterministic: bool | None, key: str)
         )
 
 
-def check_staged(config: Mapping[str, Any], parts: tuple[ObsPart, ...]) -> None:
-    """That stages, generations and observations fit together."""
+def check_staged(
+    config: Mapping[str, Any], parts: tuple[ObsPart, ...], limit_steps: int | None
+) -> None:
+    """That stages, generations, observations and the longest episode fit together."""
     options = config["agent"]
     if config["dt_schedule"] is not None:
         raise ConfigError(
@@ -43,6 +45,21 @@ def check_staged(config: Mapping[str, Any], parts: tuple[ObsPart, ...]) -> None:
         )
     if options["train_in"] == "dream" and not options["train_dynamics"]:
         raise ConfigError("agent.train_in is dream, but agent.train_dynamics is false")
+    if limit_steps is None:
+        raise ConfigError(
+            f"env {config['env']['name']} has no time limit, so a rollout might never end: give"
+            " env.time_limit_seconds"
+        )
+    if config["wrappers"]["normalize"]:
+        raise ConfigError(
+            f"wrappers.normalize is true, but agent {options['name']} scales what it sees by its"
+            " own vision: leave it false"
+        )
+    if options["rounds"] > 1 and not options["train_dynamics"]:
+        raise ConfigError(
+            f"agent.rounds is {options['rounds']}, but agent.train_dynamics is false: no round"
+            " after the first would change anything"
+        )
     if options["rounds"] > config["updates"]:
         raise ConfigError(
             f"agent.rounds is {options['rounds']}, but updates={config['updates']} generations"

@@ -144,6 +144,8 @@ def resume_train(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:
                 " sim_seconds"
             )
         stages_of(config)
+    if by_generations(config):  # its stages are where it is, not where this was called
+        config["outputs"] = str(folder.resolve().parent.parent.parent)
     return config
 
 

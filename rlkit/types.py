@@ -33,6 +33,8 @@ class Spaces(NamedTuple):
     """Seconds per step of the stock environment; None: dt."""
     one_sided: tuple[int, ...] = ()
     """Components of the action that are none at -1, such as gas."""
+    limit_steps: int | None = None
+    """Longest episode; None: it has no limit."""
 
 
 class Windows(NamedTuple):

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.base import Agent, Parts
+from agents.base import Agent, Parts, action_level
 from agents.world_models.controller import Controller, Strategy
 from agents.world_models.dream import Dream, play_dreams
 from agents.world_models.dynamics import Dynamics
@@ -140,7 +140,7 @@ class WorldModels(Agent):
         kind = spaces.discrete, o.squash, one_sided, rectified
         self.controller = Controller(features, A, *kind)
         self.strategy: Strategy | None = None
-        self.vision_key = ""
+        self.vision_key = self.dynamics_key = ""  # of the last of these stages
         self.stalling = o.stall_seconds > 0
         self.eval()
 
@@ -189,7 +189,7 @@ class WorldModels(Agent):
         action, state = self.act(obs_BO, self.initial_state(B), fresh, explore=False)
         reward_B = self.dynamics.mdn(state[-1]).reward
         if self.spaces.discrete:
-            return reward_B, action.float() / (self.spaces.action_size - 1) * 2 - 1
+            return reward_B, action_level(action, self.spaces.action_size)
         return reward_B, action[:, 0]
 
     @torch.no_grad()
@@ -204,7 +204,7 @@ class WorldModels(Agent):
 
     # ---- the stages before the controller ---------------------------------------------------
 
-    def recording(self, facts: Mapping[str, Any], round_: int) -> dict[str, Any] | None:
+    def recording(self, round_: int) -> dict[str, Any] | None:
         return recording_inputs(self, round_)
 
     def stages(self, facts: Mapping[str, Any], sources: Sources, after: str) -> Iterator[Stage]:
@@ -289,11 +289,13 @@ class WorldModels(Agent):
 
     def get_training_state(self) -> Tree:
         state = {"noise": self.noise.get_state(), "stalling": self.stalling}
-        state |= {"strategy": None, "vision_key": self.vision_key}
+        state |= {"vision_key": self.vision_key, "dynamics_key": self.dynamics_key}
+        state["strategy"] = None
         return state | ({"strategy": self.strategy.get_state()} if self.strategy else {})
 
     def set_training_state(self, state: Tree) -> None:
         self.noise.set_state(state["noise"])
         self.stalling, self.vision_key = state["stalling"], state["vision_key"]
+        self.dynamics_key = state.get("dynamics_key", "")
         if state["strategy"] is not None:
             self.begin_strategy(state["strategy"]["start"]["seed"]).set_state(state["strategy"])

@@ -36,7 +36,7 @@ DYNAMICS = (
     *("dynamics_batch", "dynamics_validate_sequences", "dynamics_lr", "sequence_steps"),
     *("max_grad_norm", "bank_size"),
 )
-"""The options that each stage's result depends on."""
+"""The options that each stage's result depends on; vision's are of images."""
 
 
 def recording_inputs(agent: "WorldModels", round_: int) -> dict[str, Any] | None:
@@ -48,6 +48,8 @@ def recording_inputs(agent: "WorldModels", round_: int) -> dict[str, Any] | None
     own["one_sided"] = agent.controller.one_sided
     own["frame_bytes"] = int(np.prod(agent.spaces.obs_shape))
     if round_:
+        own |= {"dynamics": agent.dynamics_key, "inputs": o.inputs, "squash": o.squash}
+        own["rectified"] = agent.controller.rectified
         return own | {"parameters": agent.controller.parameters_P.numpy()}
     return own | {"wander_variance": o.wander_variance}
 
@@ -64,11 +66,13 @@ def stages_of(
         data: key of the last of them.
     """
     o = agent.options
-    inputs: dict[str, Any] = {"seed": facts["seed"], "precision": agent.precision}
-    if o.train_vision:
-        inputs |= {"data": data} | _chosen(o, VISION)
-    else:
-        inputs |= {"train_vision": False, "latent_size": o.latent_size}
+    images = isinstance(agent.vision, ImageVision)
+    inputs: dict[str, Any] = {"data": data} if o.train_vision else {"train_vision": False}
+    if images:
+        inputs |= {"seed": facts["seed"], "precision": agent.precision}
+        inputs |= _chosen(o, VISION if o.train_vision else ["latent_size"])
+    elif o.train_vision:
+        inputs["held_out"] = o.held_out
     if len(sources) < 2:
         agent.vision_key = key_of(inputs)
     if not sources:
@@ -87,6 +91,7 @@ def stages_of(
 
         own = {k: facts[k] for k in ("seed", "memory", "optimizer")} | _chosen(o, DYNAMICS)
         own |= {"data": data, "vision": agent.vision_key}
+        agent.dynamics_key = key_of(own)
         yield DynamicsTraining(own, agent.dynamics, encoded, optimizer, o)
 
 

@@ -41,12 +41,12 @@ class Recorded(NamedTuple):
 def split(
     sources: Sequence[tuple[EpisodeFolder, int]], share: float
 ) -> tuple[list[Recorded], list[Recorded]]:
-    """Episodes to train on, and the last of each folder, at least one, to validate with."""
+    """Episodes to train on, and the last of each folder to validate with; at least one of each."""
     train, held_out = [], []
     for folder, count in sources:
-        last = max(1, round(share * count))
+        last = min(max(1, round(share * count)), count - 1)
         episodes = [Recorded(folder, i) for i in range(count)]
-        train += episodes[: count - last] or episodes
+        train += episodes[: count - last]
         held_out += episodes[count - last :]
     return train, held_out
 
@@ -193,7 +193,7 @@ class VisionTraining:
         until = min(self.images + o.vision_validate_images, o.vision_images)
         order = torch.randperm(len(frames), generator=generator)
         while self.images < until:
-            if len(order) < o.vision_batch:
+            while len(order) < o.vision_batch:
                 order = torch.cat((order, torch.randperm(len(frames), generator=generator)))
             batch, order = frames[order[: o.vision_batch]], order[o.vision_batch :]
             noise = torch.randn(len(batch), self.vision.latent_size, generator=generator)

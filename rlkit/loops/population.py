@@ -126,13 +126,14 @@ class PopulationWorker:
 
     def record(self, seed: int, unit: Record) -> bytes:
         """One packed episode."""
-        env, actions = self.envs[0], self.policy.wander(seed)
+        env, wander = self.envs[0], self.policy.wander(seed)
         obs, _ = env.reset(seed=seed)
         state, start = self.policy.initial_state(ROWS), torch.ones(ROWS, dtype=torch.bool)
         rows: list[list[Any]] = [[obs], [], [], []]
         while True:
-            action = next(actions)
-            if unit.parameters_P is not None:
+            if unit.parameters_P is None:
+                action = next(wander)
+            else:
                 obs_RO = torch.from_numpy(np.repeat(obs[None], ROWS, 0))
                 parameters_RP = torch.from_numpy(unit.parameters_P).expand(ROWS, -1)
                 greedy, state = self.policy.play(obs_RO, state, start, parameters_RP)

@@ -22,6 +22,7 @@ class Recording:
         seeds: one per episode.
         parameters_P: of the controller that is recorded; None: the random policy.
         unit_jobs: episodes handed out together.
+        most_steps: that an episode may have.
     """
 
     name = "data"
@@ -34,10 +35,16 @@ class Recording:
         seeds: Sequence[int],
         parameters_P: NDArray[np.float32] | None,
         unit_jobs: int,
+        most_steps: int,
     ):
         self.inputs, self.folder, self.executor, self.seeds = inputs, folder, executor, seeds
         self.parameters_P, self.unit_jobs = parameters_P, unit_jobs
-        self.missing = [i for i in range(len(seeds)) if not folder.has(i)]
+        self.most_steps = most_steps
+
+    @property
+    def missing(self) -> list[int]:
+        """What no run, this one or another, has recorded yet."""
+        return [i for i in range(len(self.seeds)) if not self.folder.has(i)]
 
     @property
     def progress(self) -> float:
@@ -48,9 +55,10 @@ class Recording:
 
     def advance(self) -> dict[str, float]:
         """One unit for each worker."""
-        workers = getattr(self.executor, "workers", 1)
-        n = min(self.unit_jobs, -(-len(self.missing) // workers))
-        now, self.missing = self.missing[: workers * n], self.missing[workers * n :]
+        missing, workers = self.missing, getattr(self.executor, "workers", 1)
+        self.folder.check_space(len(missing), self.inputs["frame_bytes"], self.most_steps)
+        n = min(self.unit_jobs, -(-len(missing) // workers))
+        now = missing[: workers * n]
         parts = [now[i : i + n] for i in range(0, len(now), n)]
         seeds = [tuple(self.seeds[i] for i in part) for part in parts]
         units = [Record(s, self.inputs["steps"], self.parameters_P) for s in seeds]

@@ -7,6 +7,7 @@ at any time, and made once for all runs that need the same.
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from rlkit.loops import population
 from rlkit.loops.recording import Recording
 from rlkit.run.rollouts import EpisodeFolder
 from rlkit.run.stages import StageCache, key_of
-from rlkit.types import Metrics, Tree
+from rlkit.types import Metrics, Spaces, Tree
 
 SAVE_SECONDS = 30.0
 """Between the parts of an unfinished stage."""
@@ -63,9 +64,10 @@ class StagedLearner(Protocol):
     """What this loop asks of an agent; `agents/world_models/agent.py` has the shapes."""
 
     options: Any
+    spaces: Spaces
     precision: str
 
-    def recording(self, facts: Mapping[str, Any], round_: int) -> dict[str, Any] | None:
+    def recording(self, round_: int) -> dict[str, Any] | None:
         """Inputs of the data this round needs, without those of the configuration, or None."""
 
     def stages(self, facts: Mapping[str, Any], sources: Sources, after: str) -> Iterator[Stage]:
@@ -143,7 +145,7 @@ class StagedLoop:
     def block(self) -> Metrics:
         """One generation, after the stages of its round."""
         round_ = self.vector_steps * self.agent.options.rounds // self.total
-        while self.rounds <= min(round_, self.agent.options.rounds - 1):
+        while self.rounds <= round_:
             self.prepare()
         if not self.shared:
             self.executor.share(self.agent.weights())
@@ -158,7 +160,7 @@ class StagedLoop:
 
     def prepare(self) -> None:
         """Data, and what the agent makes of it, for the next round."""
-        after, own = "", self.agent.recording(self.facts, self.rounds)
+        after, own = "", self.agent.recording(self.rounds)
         if own is not None:
             known = ("env", "wrappers", "dt", "seed")
             inputs = {k: self.facts[k] for k in known} | own | {"round": self.rounds}
@@ -168,15 +170,24 @@ class StagedLoop:
                 self.executor.share(self.agent.weights())
             keys = [(self.facts["seed"], 1, self.rounds, i) for i in range(inputs["episodes"])]
             seeds = [int(np.random.SeedSequence(k).generate_state(1)[0]) >> 1 for k in keys]
-            folder = EpisodeFolder(self.cache.place("data", inputs).folder / "episodes")
-            folder.check_space(inputs["episodes"], inputs["frame_bytes"], inputs["steps"] or 1000)
-            self.make(Recording(inputs, folder, self.executor, seeds, parameters_P, self.unit_jobs))
+            folder = self._episodes(self.cache.place("data", inputs).folder)
+            most = min(n for n in (inputs["steps"], self.agent.spaces.limit_steps) if n)
+            how = self.executor, seeds, parameters_P, self.unit_jobs, most
+            self.make(Recording(inputs, folder, *how))
             self.sources.append((folder, inputs["episodes"]))
             after = key_of(inputs)
         for stage in self.agent.stages(self.facts, self.sources, after):
             self.make(stage)
         self.rounds += 1
         self.shared = False
+
+    def _episodes(self, place: Path) -> EpisodeFolder:
+        s = self.agent.spaces
+        like = {
+            "obs": (s.obs_shape, "u" if len(s.obs_shape) == 3 else "iuf"),
+            "action": ((), "i") if s.discrete else ((s.action_size,), "f"),
+        }
+        return EpisodeFolder(place / "episodes", like)
 
     def make(self, stage: Stage) -> None:
         """Takes a stage from the cache, or works until it is finished."""
@@ -259,5 +270,5 @@ class StagedLoop:
         self.env_steps = state["env_steps"]
         self.rounds, self.notes = state["rounds"], state["notes"]
         places = [(self.cache.root / name, count) for name, count in state["sources"]]
-        self.sources = [(EpisodeFolder(place / "episodes"), count) for place, count in places]
+        self.sources = [(self._episodes(place), count) for place, count in places]
         self.shared = False

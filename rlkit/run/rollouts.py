@@ -9,6 +9,7 @@ import lzma
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +57,15 @@ def unpack(packed: bytes) -> Episode:
 
 
 class EpisodeFolder:
-    """`<folder>/00000.npz.xz`, `00001.npz.xz`, …; each is whole or not there."""
+    """`<folder>/00000.npz.xz`, `00001.npz.xz`, …; each is whole or not there.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    Args:
+        folder: where they are.
+        like: name of an episode's array → shape after the first axis, and letters of its kinds.
+    """
+
+    def __init__(self, folder: Path, like: Mapping[str, tuple[tuple[int, ...], str]] | None = None):
+        self.folder, self.like = folder, like or {}
 
     def path(self, index: int) -> Path:
         return self.folder / f"{index:05d}.npz.xz"
@@ -68,16 +74,27 @@ class EpisodeFolder:
         return self.path(index).exists()
 
     def write(self, index: int, packed: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Writes one episode.
+
+        Raises:
+            ConfigError: the disk does not take it.
+        """
         temporary = self.path(index).with_suffix(".tmp")
-        temporary.write_bytes(packed)
-        os.replace(temporary, self.path(index))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(packed)
+            os.replace(temporary, self.path(index))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {self.path(index)}: {error.strerror} (the episodes before it are"
+                " kept: make room, or give other outputs)"
+            ) from None
 
     def read(self, index: int) -> Episode:
         """Reads one episode.
 
         Raises:
-            ConfigError: the file is missing, truncated or not what was written.
+            ConfigError: the file is missing, truncated, or not of this environment.
         """
         path = self.path(index)
         try:
@@ -90,6 +107,13 @@ class EpisodeFolder:
         T = len(episode.action)
         if len(episode.obs) != T + 1 or not len(episode.reward) == len(episode.terminated) == T:
             raise ConfigError(f"{path} has {len(episode.obs)} observations, but {T} actions")
+        for name, (shape, kinds) in self.like.items():
+            array = getattr(episode, name)
+            if array.shape[1:] != shape or array.dtype.kind not in kinds:
+                raise ConfigError(
+                    f"{path} has {name} of shape {array.shape[1:]} and type {array.dtype}, not of"
+                    f" shape {shape} as this environment: remove it, and it is recorded again"
+                )
         return episode
 
     def check_space(self, episodes: int, frame_bytes: int, steps: int) -> None:

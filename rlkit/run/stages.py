@@ -11,8 +11,9 @@ A stage may be left at any time; whoever asks for it next goes on from its last 
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,13 @@ class StageCache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not file.exists():
-                file.write_text(text + "\n")
-            found = file.read_text()
+                temporary = file.with_suffix(f".{os.getpid()}.tmp")  # no lock: all write the same
+                temporary.write_text(text + "\n")
+                os.replace(temporary, file)
+            found = file.read_bytes()
         except OSError as error:
             raise ConfigError(f"cannot keep stages in {folder}: {error.strerror}") from None
-        if found.strip() != text:
+        if found.strip() != text.encode():
             raise ConfigError(
                 f"{folder} is of another configuration than its name says (see inputs.json): move"
                 " it away"
@@ -78,8 +81,8 @@ class StagePlace:
         return self._load("parts")
 
     def _load(self, name: str) -> Tree | None:
-        if not (self.folder / name).exists():
-            return None
+        if all(p.suffix == ".tmp" for p in (self.folder / name).glob("*")):
+            return None  # a first save that was never finished counts for nothing
         which: Any = "best" if name == "result" else "last"
         return load_checkpoint(self.folder / name, which)[0]["stage"]
 
@@ -95,6 +98,9 @@ class StagePlace:
             file.write(json.dumps(record) + "\n")
 
     def history(self) -> list[dict[str, float]]:
-        """What was noted so far."""
-        file = self.folder / "history.jsonl"
-        return [json.loads(x) for x in file.read_text().splitlines()] if file.exists() else []
+        """What was noted so far, without lines that were cut while being written."""
+        file, records = self.folder / "history.jsonl", []
+        for line in file.read_bytes().splitlines() if file.exists() else ():
+            with suppress(ValueError):
+                records.append(json.loads(line))
+        return records

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import gymnasium
@@ -16,10 +17,13 @@ from gymnasium.spaces import Box
 import evaluate
 import rlkit.run.video
 import train
+from agents.world_models.agent import WorldModels
+from agents.world_models.vision import ImageVision, Recorded, VisionTraining, split
 from configs import build
 from configs.compose import compose_evaluate, compose_train, resume_train
 from rlkit.executors.processes import Processes
 from rlkit.options import ConfigError
+from rlkit.run.rollouts import Episode, EpisodeFolder, pack
 from rlkit.run.session import Session
 from rlkit.run.stages import StagePlace
 from tests.test_resume import assert_same_run
@@ -253,6 +257,66 @@ def test_training_inside_the_dream_in_rounds(tmp_path):
     assert_same_run(folder, again)
 
 
+def test_later_rounds_do_not_share_the_data_of_other_dynamics_and_controllers(tmp_path):
+    words = f"{LSTM} agent.rounds=2 updates=2 agent.population=4 agent.selection_episodes=0"
+    words += " evaluation.count=1"
+    for i, own in enumerate(("", "agent.dynamics_lr=0.0012", "agent.squash=clip")):
+        train.train(config_of(f"{words} {own}", tmp_path))
+        assert stages(tmp_path)["data"] == 2 + i, own
+
+
+def test_the_scale_of_vectors_is_shared_whatever_the_options_of_images(tmp_path):
+    train.train(config_of(LSTM, tmp_path))
+    words = "agent.vision_lr=0.01 agent.vision_images=9 agent.latent_size=3 agent.patience=1"
+    train.train(config_of(f"{LSTM} {words}", tmp_path))
+    assert stages(tmp_path) == {"data": 1, "vision": 1, "dynamics": 2}  # patience is theirs too
+
+
+def test_a_run_is_resumed_from_any_folder(tmp_path, monkeypatch):
+    words = f"{LSTM} agent.rounds=2 updates=2 agent.selection_episodes=0 evaluation.count=1"
+    monkeypatch.chdir(tmp_path)
+    update = WorldModels.update
+
+    def dying(self, plan, play):
+        if plan.generation == 1:
+            raise KeyboardInterrupt
+        return update(self, plan, play)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorldModels, "update", dying)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config_of(words, "runs"))
+    (folder,) = (p.parent for p in tmp_path.rglob("config.json"))
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    train.train(resume_train(folder, []), folder)
+    assert not list(elsewhere.iterdir())
+    assert stages(tmp_path / "runs") == {"data": 2, "vision": 1, "dynamics": 2}
+
+
+@pytest.mark.parametrize(("count", "share"), [(2, 0.9), (2, 0.75), (3, 0.9), (4, 0.9), (9, 0.2)])
+def test_nothing_is_trained_on_that_is_held_out(count, share):
+    train_on, held_out = split([(EpisodeFolder(Path("a")), count)], share)
+    assert train_on
+    assert held_out
+    assert [e.number for e in train_on + held_out] == list(range(count))
+
+
+def test_batches_are_whole_and_images_counted_as_they_are(tmp_path):
+    folder = EpisodeFolder(tmp_path)
+    obs = np.zeros((3, 64, 64, 3), np.uint8)
+    steps = np.zeros((2, 1), np.float32), np.zeros(2, np.float32), np.zeros(2, bool)
+    folder.write(0, pack(Episode(obs, *steps)))
+    options = SimpleNamespace(vision_lr=1e-3, patience=0, stop_after=0, vision_images=16)
+    vars(options).update(vision_batch=8, vision_validate_images=16, buffer_episodes=1)
+    episodes = [Recorded(folder, 0)]
+    vision = ImageVision(3, 2, bf16=False)
+    training = VisionTraining({"seed": 0}, vision, episodes, episodes, options)
+    sizes = []
+    training.descend = lambda x, noise_NZ: sizes.append(len(x)) or torch.zeros(())
+    assert training.advance()["vision/images"] == sum(sizes) == 16
+
+
 def test_a_truncated_episode_is_named_and_recorded_again_once_removed(tmp_path):
     first = train.train(config_of(LSTM, tmp_path))
     (file,) = (tmp_path / "pendulum" / "stages").glob("data-*/episodes/00001.npz.xz")
@@ -313,6 +377,9 @@ MISTAKES = {
     "agent.rounds=4": "agent.rounds is 4, but updates=3 generations",
     "agent.rollouts=[1]": "agent.rollouts has 1 phases, but agent.rollouts_from 2",
     "agent.train_in=dream agent.train_dynamics=false": "agent.train_in is dream, but",
+    "agent.rounds=2 agent.train_dynamics=false": "agent.rounds is 2, but agent.train_dynamics is",
+    "env.time_limit_seconds=null evaluation.count=0": "env pendulum has no time limit, so",
+    "wrappers.normalize=true": "wrappers.normalize is true, but agent world_models scales",
     "agent.mixture=both": "one of joint, per_dim",
     "agent.population=2": "at least 4",
     "agent.temperature=0": "above 0",
@@ -325,12 +392,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("words", MISTAKES)
-def test_mistakes(words, tmp_path):
+def test_mistakes(words):
     given = words if "env=" in words else f"env=pendulum {words}"
     small = [w for w in SMALL.split() if not (w.startswith("env.") and "env=" in words)]
     with pytest.raises(ConfigError, match=re.escape(MISTAKES[words])):
-        compose_train([*small, *given.split(), f"outputs={tmp_path}"])
-    assert not list(tmp_path.iterdir())
+        compose_train([*small, *given.split()])
 
 
 def test_mistakes_found_while_building_write_nothing(tmp_path, monkeypatch):

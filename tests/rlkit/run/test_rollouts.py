@@ -1,5 +1,6 @@
 """Recorded episodes on disk: what is written is read, and damage is named."""
 
+import errno
 import shutil
 from types import SimpleNamespace
 
@@ -45,6 +46,31 @@ def test_an_episode_has_one_observation_more_than_actions(tmp_path):
     folder.write(0, pack(wrong._replace(obs=wrong.obs[1:])))
     with pytest.raises(ConfigError, match="has 7 observations, but 7 actions"):
         folder.read(0)
+
+
+def test_an_episode_of_another_environment_is_named(tmp_path):
+    like = {"obs": ((4, 4, 3), "u"), "action": ((2,), "f")}
+    folder, e = EpisodeFolder(tmp_path, like), episode()
+    folder.write(0, pack(e))
+    assert np.array_equal(folder.read(0).obs, e.obs)
+    for foreign, name in (
+        (e._replace(obs=e.obs[:, :3]), "obs"),
+        (e._replace(obs=e.obs.astype(np.float32)), "obs"),
+        (e._replace(action=e.action[:, :1]), "action"),
+        (e._replace(action=np.arange(7)), "action"),
+    ):
+        folder.write(0, pack(foreign))
+        with pytest.raises(ConfigError, match=rf"00000.* has {name} of .* it is recorded again"):
+            folder.read(0)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    with pytest.raises(ConfigError, match=r"cannot write .*00002.*: No space left on device"):
+        EpisodeFolder(tmp_path).write(2, b"")
 
 
 def test_more_episodes_than_disk(tmp_path, monkeypatch):

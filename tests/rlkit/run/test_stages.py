@@ -31,12 +31,51 @@ def test_parts_and_result(tmp_path):
     assert (other.part(), other.result()) == (None, None)
 
 
+@pytest.mark.parametrize("name", ["part", "result"])
+def test_a_kill_inside_the_first_save_leaves_the_stage_unfinished(tmp_path, monkeypatch, name):
+    place = StageCache(tmp_path).place("vision", {})
+    arguments = (1,) if name == "part" else ()
+    save, load = getattr(place, f"save_{name}"), getattr(place, name)
+    with monkeypatch.context() as patch:
+        patch.setattr("rlkit.run.checkpoint._sync_folder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            save({"x": 1}, *arguments)
+    assert list(place.folder.glob("*/*.tmp"))
+    assert load() is None
+    save({"x": 2}, *arguments)
+    assert load() == {"x": 2}
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_a_kill_while_the_inputs_are_written_leaves_none(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            StageCache(tmp_path).place("data", {"episodes": 3})
+    place = StageCache(tmp_path).place("data", {"episodes": 3})
+    assert [p.name for p in place.folder.iterdir()] == ["inputs.json"]
+
+
+def test_a_line_of_the_history_that_was_cut_is_left_out(tmp_path):
+    place = StageCache(tmp_path).place("data", {})
+    place.note({"loss": 1.0})
+    with open(place.folder / "history.jsonl", "ab") as file:
+        file.write(b'{"lo\xff')
+    assert place.history() == [{"loss": 1.0}]
+
+
 def test_a_folder_of_another_configuration_is_refused(tmp_path):
     place = StageCache(tmp_path).place("data", {"episodes": 3})
     (place.folder / "inputs.json").write_text('{"episodes": 4}')
     with pytest.raises(ConfigError, match="of another configuration than its name says"):
         StageCache(tmp_path).place("data", {"episodes": 3})
     assert (place.folder / "inputs.json").read_text() == '{"episodes": 4}'
+    (place.folder / "inputs.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="of another configuration than its name says"):
+        StageCache(tmp_path).place("data", {"episodes": 3})
 
 
 def test_the_lock_keeps_others_out_and_opens_when_its_holder_is_killed(tmp_path):
