@@ -17,7 +17,7 @@ import evaluate
 import rlkit.run.video
 import train
 from configs import build
-from configs.compose import compose_evaluate, compose_train, resume_train
+from configs.compose import compose_evaluate, compose_train, evaluation_config, resume_train
 from rlkit.executors.processes import Processes
 from rlkit.options import ConfigError
 from rlkit.run.session import Session
@@ -226,6 +226,19 @@ def test_killed_at_any_stage_or_generation_and_resumed(case, at, tmp_path, monke
     (cut,) = (p.parent for p in (tmp_path / "cut").rglob("config.json"))
     assert train.train(resume_train(cut, []), cut) == cut
     assert_same_run(whole, cut)
+
+
+def test_precision_is_decided_once(tmp_path, monkeypatch):
+    words = "env=gym env.id=Dot-v0 memory=none agent.inputs=z agent.train_vision=false"
+    words += " agent.train_dynamics=false agent.latent_size=6 agent.selection_episodes=0 updates=1"
+    words += " evaluation.count=0"
+    monkeypatch.setattr("agents.world_models.agent.has_bf16", lambda: True)
+    folder = train.train(config_of(words, tmp_path))
+    monkeypatch.setattr("agents.world_models.agent.has_bf16", lambda: False)  # another machine
+    request = compose_evaluate([f"run={folder}"])
+    for config in (resume_train(folder, []), evaluation_config(folder, request)):
+        agent = build.make_agent(config, build.make_envs(config, 1), noise_seed=0)
+        assert agent.precision == "bf16"
 
 
 def test_a_finished_run_goes_on_with_a_longer_budget(tmp_path):
