@@ -16,6 +16,8 @@ from gymnasium.spaces import Box
 import evaluate
 import rlkit.run.video
 import train
+from agents.world_models.agent import WorldModels
+from agents.world_models.controller import Strategy
 from configs import build
 from configs.compose import compose_evaluate, compose_train, evaluation_config, resume_train
 from rlkit.executors.processes import Processes
@@ -357,10 +359,29 @@ def test_mistakes_found_while_building_write_nothing(tmp_path, monkeypatch):
         assert not list(Path(tmp_path).iterdir())
 
 
-def test_parameters_that_are_not_finite_are_refused(tmp_path, monkeypatch):
-    from agents.world_models.controller import Strategy
-
+@pytest.mark.parametrize("words", [LSTM, "env=cartpole memory=gru memory.hidden_size=4"])
+def test_parameters_that_are_not_finite_are_refused(words, tmp_path, monkeypatch):
     ask = Strategy.ask
     monkeypatch.setattr(Strategy, "ask", lambda self: ask(self) * np.nan)
-    with pytest.raises(ValueError, match="not finite"):
-        train.train(config_of(LSTM, tmp_path))
+    with pytest.raises(ConfigError, match="not finite"):
+        train.train(config_of(words, tmp_path))
+
+
+def test_a_dream_that_is_not_finite_is_refused(tmp_path, monkeypatch):
+    dream = WorldModels.dream
+
+    def once(self, parameters_NP, seeds):
+        played = dream(self, parameters_NP, seeds)
+        played[0, 0] = np.nan
+        return played
+
+    monkeypatch.setattr(WorldModels, "dream", once)
+    with pytest.raises(ConfigError, match="return in the dream is not a finite number"):
+        train.train(config_of(f"{LSTM} agent.train_in=dream agent.dream_steps=9", tmp_path))
+
+
+def test_a_stage_that_diverged_is_not_kept(tmp_path):
+    with pytest.raises(ConfigError, match=r"dynamics diverged: .*/validation_loss is (inf|nan);"):
+        train.train(config_of(f"{LSTM} agent.dynamics_lr=1e30", tmp_path))
+    assert stages(tmp_path)["dynamics"] == 1
+    assert not list((tmp_path / "pendulum" / "stages").glob("dynamics-*/result"))
