@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import evaluate
 import rlkit.run.video
@@ -266,6 +267,20 @@ def test_training_inside_the_dream_in_rounds(tmp_path):
     again = train.train(config_of(words, tmp_path))  # the second round's data is that of the first
     assert stages(tmp_path) == {"data": 2, "vision": 1, "dynamics": 2}
     assert_same_run(folder, again)
+
+
+def test_a_dream_which_takes_no_steps_goes_by_generations(tmp_path):
+    words = f"{LSTM} agent.train_in=dream agent.dream_steps=9 agent.selection_episodes=0"
+    folder = train.train(config_of(f"{words} plots=true tensorboard=true", tmp_path))
+    assert {r["env_steps"] for r in records(folder, "metrics")} == {0}
+    kept = sorted(p.name for p in (folder / "checkpoints").iterdir())
+    assert kept == ["best", "step_000000000002", "step_000000000003"]
+    snapshots = sorted(p.stem for p in (folder / "plots" / "snapshots").iterdir())
+    assert [int(name) for name in snapshots] == [1, 2, 3]
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    for tag in ("controller/sigma", "eval/return_mean", "time/env_steps"):
+        assert sorted({e.step for e in events.Scalars(tag)}) == [1, 2, 3]
 
 
 def test_a_truncated_episode_is_named_and_recorded_again_once_removed(tmp_path):
