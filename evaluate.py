@@ -1,7 +1,8 @@
 """Evaluate a saved policy: `python evaluate.py run=<folder> episodes=64 json=true`.
 
 Everything is read from the run folder; by default the best checkpoint plays the episodes of the
-training-time evaluation again and gives the same numbers. Exit codes as in train.py.
+training-time evaluation again and gives the same numbers. Of an agent trained by generations it is
+the last checkpoint, which holds what was delivered. Exit codes as in train.py.
 """
 
 import json
@@ -37,12 +38,14 @@ def evaluate(request: dict[str, Any]) -> dict[str, Any]:
     config = evaluation_config(folder, request)
 
     from configs import build, predict
-    from configs.stages import predicts
+    from configs.stages import by_generations, predicts
     from rlkit.run.checkpoint import load_checkpoint
     from rlkit.run.evaluation import summary
     from rlkit.run.video import write_video
     from rlkit.seeding import one_thread, seed_everything
 
+    if request["checkpoint"] is None:
+        request = request | {"checkpoint": "last" if by_generations(config) else "best"}
     which, video = request["checkpoint"], request["video"]
     counters = ("env_steps", "sim_seconds", "updates", "wall_seconds")
     files, manifest = load_checkpoint(folder / "checkpoints", which, only=["agent"])

@@ -48,6 +48,7 @@ def train(config: dict[str, Any], resume: Path | None = None) -> Path:
         first = checkpoint["training"].get("stage", 0)
     first_stage, *later = stages_of(config)[first:]
     part = build.make_part(config, first_stage, seeds)
+    config = build.decided(config, part.loop.agent)
     folder = resume or new_folder(config)
     write_description(folder, config, sys.argv)
     session = Session(folder, config, part)

@@ -186,17 +186,21 @@ def make_loop(
 
 def make_staged_loop(config: Mapping[str, Any], agent: Any) -> StagedLoop:
     """The loop of an agent that learns in stages; its workers are built from the configuration."""
-    precision = {"precision": agent.precision}  # decided here, for all machines
-    workers_config = {**config, "agent": {**config["agent"], **precision}}
     facts = {k: config[k] for k in ("env", "wrappers", "dt", "memory", "optimizer", "seed")}
     return StagedLoop(
         agent,
-        make_executor(config["executor"], partial(make_worker, workers_config)),
+        make_executor(config["executor"], partial(make_worker, decided(config, agent))),
         config["executor"]["unit_jobs"],
         StageCache(Path(config["outputs"]) / config["env"]["name"] / "stages"),
         facts,
         config["resolved"]["total_vector_steps"],
     )
+
+
+def decided(config: Mapping[str, Any], agent: Any) -> dict[str, Any]:
+    """The configuration with what `precision: auto` came to here, for all machines and later."""
+    own = {"precision": agent.precision} if by_generations(config) else {}
+    return {**config, "agent": {**config["agent"], **own}}
 
 
 def make_worker(config: Mapping[str, Any]) -> PopulationWorker:

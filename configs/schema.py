@@ -48,7 +48,9 @@ class CheckpointOptions:
 @dataclass(frozen=True)
 class EvaluateOptions:
     run: str = option("run folder")
-    checkpoint: str | int = option("best, last, or a step number")
+    checkpoint: str | int | None = option(
+        "best, last, or a step number; default: best, or last of agents trained by generations"
+    )
     episodes: int | None = option("episodes; default: as in training", low=1)
     num_envs: int | None = option("copies they are played on; default: as in training", low=1)
     seed: int | None = option("episode e starts from seed + e; default: as in training", low=0)

@@ -69,6 +69,8 @@ class Controller(nn.Module):
         W_BAF = parameters_BP[:, : self.A * self.F].view(-1, self.A, self.F)
         u_BA = torch.einsum("baf,bf->ba", W_BAF, x_BF) + parameters_BP[:, self.A * self.F :]
         if self.discrete:
+            if u_BA.isnan().any():  # arg max would take it for the greatest
+                raise ConfigError("the controller's output is NaN, which is not finite")
             return u_BA.argmax(-1)
         if self.squash == "clip":
             return self.clip(u_BA)

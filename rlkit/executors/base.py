@@ -7,6 +7,7 @@ does not matter who answers it, in which order, and how often it had to be tried
 
 import math
 import statistics
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -18,6 +19,8 @@ from rlkit.options import ConfigError
 ATTEMPTS = 3
 """A unit, or a start, that killed so many workers is at fault itself."""
 POLL_SECONDS = 1.0
+START_SECONDS = 300.0
+"""A worker that is not ready by then counts as dead; Ray may find no room for one."""
 PATIENCE = 2.0
 """A straggler has taken so many times the median unit's time."""
 
@@ -87,6 +90,8 @@ class Pool(ABC):
         self.drop_stragglers, self.clock = drop_stragglers, clock
         self.dropped = self.deaths = 0
         self._idle: set[int] = set()
+        self._starting: dict[int, float] = {}
+        """Worker → since when it is begun."""
         self._failed_starts = 0
 
     @abstractmethod
@@ -120,6 +125,7 @@ class Pool(ABC):
                 self.submit(worker, units[unit])
             for event in self.wait(POLL_SECONDS):
                 unit, since = running.pop(event.worker, (-1, 0.0))
+                self._starting.pop(event.worker, None)
                 if event.kind in ("ready", "done"):
                     self._idle.add(event.worker)
                     self._failed_starts = 0
@@ -139,6 +145,8 @@ class Pool(ABC):
                     self.restart(worker)
             for worker in [w for w, (_, s) in running.items() if now - s > self.timeout_seconds]:
                 self._lost(worker, running.pop(worker)[0], attempts, waiting)
+            for worker in [w for w, s in self._starting.items() if now - s > START_SECONDS]:
+                self._lost(worker, -1, attempts, waiting)
         return results
 
     def _lost(self, worker: int, unit: int, attempts: list[int], waiting: deque[int]) -> None:
@@ -154,8 +162,10 @@ class Pool(ABC):
             waiting.appendleft(unit)
         if self._failed_starts >= ATTEMPTS * self.workers:
             raise RuntimeError(
-                f"{self._failed_starts} workers died one after the other at the start"
+                f"{self._failed_starts} workers died or hung one after the other at the start"
             )
+        at = f" at unit {unit}" if unit >= 0 else ""
+        print(f"worker {worker} died or hung{at}: begun anew", file=sys.stderr, flush=True)
         self.restart(worker)
 
     @staticmethod

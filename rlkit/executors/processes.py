@@ -32,14 +32,14 @@ class Processes(Pool):
         workers = workers or len(os.sched_getaffinity(0))
         super().__init__(workers, timeout_seconds, drop_stragglers)
         self._make, self._shared = make_worker, []  # type: ignore[var-annotated]
+        self._informed: set[int] = set()
+        """Workers that were sent what is shared."""
         self._context = multiprocessing.get_context("spawn")
         self.processes: dict[int, BaseProcess] = {}
         self._pipes: dict[int, Connection] = {}
 
     def share(self, value: Any) -> None:
-        self._shared = [value]
-        for worker in list(self._pipes):
-            self._send(worker, ("share", value))
+        self._shared, self._informed = [value], set()
 
     def map(self, units: Any, droppable: bool = False) -> list[Any]:
         for worker in range(min(self.workers, len(units))):
@@ -48,6 +48,10 @@ class Processes(Pool):
         return super().map(units, droppable)
 
     def submit(self, worker: int, unit: Any) -> None:
+        if worker not in self._informed:  # not earlier: the pipe of a busy one would block
+            self._informed.add(worker)
+            for value in self._shared:
+                self._send(worker, ("share", value))
         self._send(worker, ("unit", unit))
 
     def _send(self, worker: int, message: tuple[str, Any]) -> None:
@@ -75,11 +79,12 @@ class Processes(Pool):
         process.start()
         theirs.close()  # so that its death ends the pipe
         self.processes[worker], self._pipes[worker] = process, ours
-        for value in self._shared:
-            self._send(worker, ("share", value))
+        self._starting[worker] = self.clock()
 
     def _end(self, worker: int) -> None:
         self._idle.discard(worker)
+        self._informed.discard(worker)
+        self._starting.pop(worker, None)
         self._pipes.pop(worker).close()
         process = self.processes.pop(worker)
         process.kill()

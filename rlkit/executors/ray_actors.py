@@ -53,7 +53,8 @@ class RayActors(Pool):
             local = {"num_cpus": workers} if address is None else {}
             try:
                 _knock(address)
-                ray.init(address, log_to_driver=False, include_dashboard=False, **local)
+                where = address or "local"  # None would be the cluster of RAY_ADDRESS
+                ray.init(where, log_to_driver=False, include_dashboard=False, **local)
             except (OSError, RuntimeError, ValueError) as error:
                 raise ConfigError(
                     f"no Ray cluster answers at executor.address={address}: start one with"
@@ -80,6 +81,7 @@ class RayActors(Pool):
     def _start(self, worker: int) -> None:
         self.actors[worker] = self.ray.remote(num_cpus=1)(_Actor).remote(self._make)
         self._pending[self.actors[worker].ping.remote()] = worker, True
+        self._starting[worker] = self.clock()
 
     def submit(self, worker: int, unit: Any) -> None:
         self._pending[self.actors[worker].run.remote(self._shared, unit)] = worker, False
@@ -87,7 +89,8 @@ class RayActors(Pool):
     def wait(self, seconds: float) -> list[Event]:
         if not self._pending:
             return []
-        ready, _ = self.ray.wait(list(self._pending), num_returns=1, timeout=seconds)
+        self.ray.wait(list(self._pending), num_returns=1, timeout=seconds)
+        ready, _ = self.ray.wait(list(self._pending), num_returns=len(self._pending), timeout=0)
         events = []
         for reference in ready:
             worker, ping = self._pending.pop(reference)
@@ -109,6 +112,7 @@ class RayActors(Pool):
             self.ray.kill(actor)
         self.actors, self._pending = {}, {}
         self._idle.clear()
+        self._starting.clear()
         if self._ours:
             self.ray.shutdown()
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlkit.options import ConfigError
 from rlkit.run.player import ROWS
 from rlkit.run.rollouts import Episode, pack
 from rlkit.types import State
@@ -150,5 +151,5 @@ class PopulationWorker:
 def _finite(action: NDArray[Any]) -> NDArray[Any]:
     """Refuses NaN: some environments take it, and give a perfect score."""
     if not np.isfinite(action).all():
-        raise ValueError(f"the controller's action is {action}, which is not finite")
+        raise ConfigError(f"the controller's action is {action}, which is not finite")
     return action

@@ -4,6 +4,7 @@ A stage is kept under a hash of all it depends on (`rlkit/run/stages.py`): it is
 at any time, and made once for all runs that need the same.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from rlkit.executors.base import Executor
 from rlkit.loops import population
 from rlkit.loops.recording import Recording
+from rlkit.options import ConfigError
 from rlkit.run.rollouts import EpisodeFolder
 from rlkit.run.stages import StageCache, key_of
 from rlkit.types import Metrics, Spaces, Tree
@@ -201,6 +203,7 @@ class StagedLoop:
                 while stage.progress < 1:
                     began = time.monotonic()
                     record = stage.advance()
+                    self._check(stage, record)
                     place.note(record | {"seconds": round(time.monotonic() - began, 3)})
                     self._say(stage, record)
                     if time.monotonic() - saved > SAVE_SECONDS:
@@ -214,6 +217,16 @@ class StagedLoop:
         stage.adopt(result)
         last = (place.history() or [{}])[-1]
         self.notes |= {name: value for name, value in last.items() if name != "seconds"}
+
+    @staticmethod
+    def _check(stage: Stage, record: dict[str, float]) -> None:
+        """Refuses a stage that diverged, before it is kept."""
+        for name, value in record.items():
+            if "validation" in name and not math.isfinite(value):
+                raise ConfigError(
+                    f"stage {stage.name} diverged: {name} is {value}; give a smaller"
+                    f" agent.{stage.name}_lr"
+                )
 
     @staticmethod
     def _say(stage: Stage, record: dict[str, float]) -> None:
@@ -239,6 +252,9 @@ class StagedLoop:
             members, own = zip(*jobs[i : i + size], strict=True)
             units.append(population.Play(parameters_MP[list(members)], own, stall_steps, dream))
         results = self.executor.map(units, droppable)
+        if not all(np.isfinite(result).all() for result in results if result is not None):
+            where = "dream" if dream else "environment"
+            raise ConfigError(f"a member's return in the {where} is not a finite number")
         answered = [
             np.full((len(unit.seeds), 3), np.nan) if result is None else result
             for unit, result in zip(units, results, strict=True)

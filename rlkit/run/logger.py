@@ -24,9 +24,15 @@ COUNTERS = ("env_steps", "sim_seconds", "updates", "wall_seconds")
 
 
 class RunLogger:
-    """Appends to the log files of one run folder."""
+    """Appends to the log files of one run folder.
 
-    def __init__(self, folder: Path, tensorboard: bool):
+    Args:
+        folder: of the run.
+        tensorboard: write events too.
+        clock: the counter they are placed by.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool, clock: str = "env_steps"):
         folder.mkdir(parents=True, exist_ok=True)
         self._files = {
             name: open(folder / f"{name}.jsonl", "ab", buffering=0)  # noqa: SIM115 (see close)
@@ -34,7 +40,7 @@ class RunLogger:
         }
         self._events = _EventWriter(folder) if tensorboard else None
         self._started = time.monotonic()
-        self._env_steps = 0
+        self._clock, self._step = clock, 0
 
     @property
     def wall_seconds(self) -> float:
@@ -73,16 +79,16 @@ class RunLogger:
         for file in self._files.values():
             os.fsync(file.fileno())
         lengths = {f"{name}_bytes": file.seek(0, 2) for name, file in self._files.items()}
-        return {"env_steps": self._env_steps, "wall_seconds": self.wall_seconds, **lengths}
+        return {"step": self._step, "wall_seconds": self.wall_seconds, **lengths}
 
     def set_state(self, state: Mapping[str, int | float]) -> None:
         """Continues from a checkpoint: what was logged after it is cut off."""
         for name, file in self._files.items():
             file.truncate(min(int(state[f"{name}_bytes"]), file.seek(0, 2)))
         self._started = time.monotonic() - state["wall_seconds"]
-        self._env_steps = int(state["env_steps"])
+        self._step = int(state["step"] if "step" in state else state["env_steps"])  # older runs
         if self._events is not None:
-            self._events.purge_from(self._env_steps + 1)
+            self._events.purge_from(self._step + 1)
 
     def close(self) -> None:
         """Flushes and closes the files."""
@@ -92,7 +98,7 @@ class RunLogger:
             self._events.close()
 
     def _write(self, name: str, record: Mapping[str, Any]) -> None:
-        self._env_steps = int(record["env_steps"])
+        self._step = int(record[self._clock])
         values = {key: _json_value(value) for key, value in record.items()}
         self._files[name].write(json.dumps(values).encode() + b"\n")
         if self._events is not None:
@@ -102,8 +108,8 @@ class RunLogger:
                 for k, v in record.items()
                 if k not in COUNTERS and isinstance(v, int | float | np.number)
             }
-            scalars |= {f"time/{k}": float(record[k]) for k in COUNTERS[1:]}
-            self._events.add_scalars(scalars, self._env_steps)
+            scalars |= {f"time/{k}": float(record[k]) for k in COUNTERS if k != self._clock}
+            self._events.add_scalars(scalars, self._step)
 
 
 class _EventWriter:

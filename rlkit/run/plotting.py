@@ -29,23 +29,28 @@ class Snapshot(NamedTuple):
     y_label: str
 
 
-def learning_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Return against simulated seconds, from the records of `eval.jsonl`."""
+def learning_curve(
+    eval_records: Sequence[Mapping[str, Any]], path: Path, unit: str | None = None
+) -> Path:
+    """Return against simulated seconds, or updates called `unit`, of lines of `eval.jsonl`."""
     if not eval_records:
         raise ValueError("a learning curve needs at least one evaluation")
-    seconds, mean, std, iqm = (
+    clock, mean, std, iqm = (
         np.array([record[key] for record in eval_records], dtype=np.float64)
-        for key in ("sim_seconds", "return_mean", "return_std", "return_iqm")
+        for key in (
+            "updates" if unit else "sim_seconds",
+            *("return_mean", "return_std", "return_iqm"),
+        )
     )
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(
         title=f"{eval_records[-1]['episodes']} episodes an evaluation",
-        xlabel=TIME_LABEL,
+        xlabel=unit or TIME_LABEL,
         ylabel=RETURN_LABEL,
     )
-    axes.fill_between(seconds, mean - std, mean + std, alpha=0.2, label="± 1 std over episodes")
-    axes.plot(seconds, mean, marker=".", label="mean")
-    axes.plot(seconds, iqm, "--", label="interquartile mean")
+    axes.fill_between(clock, mean - std, mean + std, alpha=0.2, label="± 1 std over episodes")
+    axes.plot(clock, mean, marker=".", label="mean")
+    axes.plot(clock, iqm, "--", label="interquartile mean")
     axes.legend()
     return _save(figure, path)
 
@@ -96,24 +101,27 @@ def picture(image: NDArray[np.uint8], path: Path) -> Path:
     return path
 
 
-def success_curve(eval_records: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Success rate against environment steps, with its 95 % Wilson interval."""
+def success_curve(
+    eval_records: Sequence[Mapping[str, Any]], path: Path, unit: str | None = None
+) -> Path:
+    """Success rate against environment steps, or updates called `unit`; 95 % Wilson interval."""
     steps, rate, n = (
         np.array([record[key] for record in eval_records], dtype=np.float64)
-        for key in ("env_steps", "success_rate", "episodes")
+        for key in ("updates" if unit else "env_steps", "success_rate", "episodes")
     )
     low, high = wilson_interval(rate, n)
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="environment steps", ylabel="success rate", ylim=(-0.02, 1.02))
+    label = unit or "environment steps"
+    axes = figure.add_subplot(xlabel=label, ylabel="success rate", ylim=(-0.02, 1.02))
     axes.fill_between(steps, low, high, alpha=0.2, label="95 % interval over episodes")
     axes.plot(steps, rate, marker=".", label="success rate")
     axes.legend()
     return _save(figure, path)
 
 
-def save_snapshot(folder: Path, snapshot: Snapshot, env_steps: int) -> Path:
-    """Writes `<folder>/plots/snapshots/<env steps>.npz` in one piece."""
-    path = _snapshot_folder(folder) / f"{env_steps:012d}.npz"
+def save_snapshot(folder: Path, snapshot: Snapshot, step: int) -> Path:
+    """Writes `<folder>/plots/snapshots/<step>.npz` in one piece."""
+    path = _snapshot_folder(folder) / f"{step:012d}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with open(temporary, "wb") as file:

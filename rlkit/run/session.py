@@ -77,7 +77,8 @@ class Session:
         self.intervals: dict[str, int] = config["resolved"]["intervals"]
         self.updates_before = 0
         self._enter(part)
-        self.logger = RunLogger(folder, config["tensorboard"])
+        self.clock = "updates" if self.unit else "env_steps"  # a dream takes no environment steps
+        self.logger = RunLogger(folder, config["tensorboard"], self.clock)
         self.plane = part.eval_envs.phase_plane(PLANE_POINTS) if config["plots"] else None
 
     # ---- driving ----------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class Session:
         if score > self.best:
             self.best = score
             files = {"agent": self.loop.agent.get_state()}
-            save_best(self._checkpoints, files, step=record["env_steps"], metadata=record)
+            save_best(self._checkpoints, files, step=record[self.clock], metadata=record)
         if self.plane is not None:
             value, policy = self.loop.agent.inspect(torch.from_numpy(self.plane.obs))
             n, m = len(self.plane.y), len(self.plane.x)
@@ -198,7 +199,7 @@ class Session:
                 x_label=self.plane.x_label,
                 y_label=self.plane.y_label,
             )
-            plotting.save_snapshot(self.folder, snapshot, record["env_steps"])
+            plotting.save_snapshot(self.folder, snapshot, record[self.clock])
         return f"{name.removesuffix('_mean')} {record[name]:.4g}"
 
     def _draw(self) -> None:
@@ -213,18 +214,21 @@ class Session:
             figures["plots/population"] = path
         records = self._records("eval")
         if records:
-            curve = plotting.loss_curve if "loss" in records[0] else plotting.learning_curve
-            curve(records, plots / "learning_curve.png")
+            path = plots / "learning_curve.png"
+            if "loss" in records[0]:
+                plotting.loss_curve(records, path)
+            else:
+                plotting.learning_curve(records, path, self.unit)
             figures["plots/learning_curve"] = plots / "learning_curve.png"
         if records and "success_rate" in records[0]:
-            plotting.success_curve(records, plots / "success_rate.png")
+            plotting.success_curve(records, plots / "success_rate.png", self.unit)
             figures["plots/success_rate"] = plots / "success_rate.png"
         if records and self.plane is not None:
             snapshots = plotting.load_snapshots(self.folder)
             plotting.phase_plane_figure(snapshots, plots / "phase_plane.png")
             figures["plots/phase_plane"] = plots / "phase_plane.png"
         for tag, path in figures.items():
-            self.logger.log_figure(tag, path, self._counters()["env_steps"])
+            self.logger.log_figure(tag, path, self._counters()[self.clock])
 
     def _records(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(x) for x in (self.folder / f"{name}.jsonl").read_text().splitlines()]
@@ -248,7 +252,7 @@ class Session:
         save_checkpoint(
             self._checkpoints,
             {"agent": self.loop.agent.get_state(), "training": training},
-            step=self._counters()["env_steps"],
+            step=self._counters()[self.clock],
             metadata=self._counters() | {"wall_seconds": self.logger.wall_seconds},
             keep=self.config["checkpoint"]["keep"],
         )

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import evaluate
 import rlkit.run.video
 import train
 from agents.world_models.agent import WorldModels
+from agents.world_models.controller import Strategy
 from agents.world_models.vision import ImageVision, Recorded, VisionTraining, split
 from configs import build
-from configs.compose import compose_evaluate, compose_train, resume_train
+from configs.compose import compose_evaluate, compose_train, evaluation_config, resume_train
 from rlkit.executors.processes import Processes
 from rlkit.options import ConfigError
 from rlkit.run.rollouts import Episode, EpisodeFolder, pack
@@ -85,6 +87,10 @@ def records(folder, name):
     return [json.loads(x) for x in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
+def untimed(record):
+    return {k: v for k, v in record.items() if k != "wall_seconds"}
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -99,9 +105,9 @@ def test_a_run_on_vectors_and_its_evaluation(words, tmp_path):
     assert [r["updates"] for r in evaluations] == [r["updates"] for r in log] == [1, 2, 3]
     assert [r["controller/rollouts"] for r in log] == [1, 1, 2]
     best = max(evaluations, key=lambda r: r["return_mean"])
-    for num_envs in (2, 1):
-        found = evaluate.evaluate(compose_evaluate([f"run={folder}", f"num_envs={num_envs}"]))
-        assert found == pytest.approx(best, abs=0)
+    for given, record in (("num_envs=2", evaluations[-1]), ("num_envs=1 checkpoint=best", best)):
+        found = evaluate.evaluate(compose_evaluate([f"run={folder}", *given.split()]))
+        assert untimed(found) == pytest.approx(untimed(record), abs=0)
     with pytest.raises(ConfigError, match=r"^deterministic is false, but agent world_models has a"):
         evaluate.evaluate(compose_evaluate([f"run={folder}", "deterministic=false"]))
     assert ("dynamics/validation_loss" in log[0]) == ("none" not in words)
@@ -122,7 +128,7 @@ def test_a_run_on_images_its_pictures_and_its_film(tmp_path, monkeypatch):
     assert stages(tmp_path, "gym") == {"data": 1, "vision": 1, "dynamics": 1}
     (history,) = (tmp_path / "gym" / "stages").glob("vision-*/history.jsonl")
     assert [json.loads(x)["vision/images"] for x in history.read_text().splitlines()] == [32, 64]
-    best = max(records(folder, "eval"), key=lambda r: r["return_mean"])
+    delivered = records(folder, "eval")[-1]
     written = []
     write = rlkit.run.video.write_video
 
@@ -132,7 +138,7 @@ def test_a_run_on_images_its_pictures_and_its_film(tmp_path, monkeypatch):
 
     monkeypatch.setattr(rlkit.run.video, "write_video", spy)
     found = evaluate.evaluate(compose_evaluate([f"run={folder}", "video=true"]))
-    assert found == pytest.approx(best, abs=0)
+    assert untimed(found) == pytest.approx(untimed(delivered), abs=0)
     (film,) = (folder / "videos").iterdir()
     assert film.stat().st_size > 1000
     assert [f.shape for f in written] == [(256, 768, 3)] * 10  # a second, real | again | dreamt
@@ -232,6 +238,19 @@ def test_killed_at_any_stage_or_generation_and_resumed(case, at, tmp_path, monke
     assert_same_run(whole, cut)
 
 
+def test_precision_is_decided_once(tmp_path, monkeypatch):
+    words = "env=gym env.id=Dot-v0 memory=none agent.inputs=z agent.train_vision=false"
+    words += " agent.train_dynamics=false agent.latent_size=6 agent.selection_episodes=0 updates=1"
+    words += " evaluation.count=0"
+    monkeypatch.setattr("agents.world_models.agent.has_bf16", lambda: True)
+    folder = train.train(config_of(words, tmp_path))
+    monkeypatch.setattr("agents.world_models.agent.has_bf16", lambda: False)  # another machine
+    request = compose_evaluate([f"run={folder}"])
+    for config in (resume_train(folder, []), evaluation_config(folder, request)):
+        agent = build.make_agent(config, build.make_envs(config, 1), noise_seed=0)
+        assert agent.precision == "bf16"
+
+
 def test_a_finished_run_goes_on_with_a_longer_budget(tmp_path):
     folder = train.train(config_of(LSTM, tmp_path))
     train.train(resume_train(folder, ["updates=5"]), folder)
@@ -315,6 +334,20 @@ def test_batches_are_whole_and_images_counted_as_they_are(tmp_path):
     sizes = []
     training.descend = lambda x, noise_NZ: sizes.append(len(x)) or torch.zeros(())
     assert training.advance()["vision/images"] == sum(sizes) == 16
+
+
+def test_a_dream_which_takes_no_steps_goes_by_generations(tmp_path):
+    words = f"{LSTM} agent.train_in=dream agent.dream_steps=9 agent.selection_episodes=0"
+    folder = train.train(config_of(f"{words} plots=true tensorboard=true", tmp_path))
+    assert {r["env_steps"] for r in records(folder, "metrics")} == {0}
+    kept = sorted(p.name for p in (folder / "checkpoints").iterdir())
+    assert kept == ["best", "step_000000000002", "step_000000000003"]
+    snapshots = sorted(p.stem for p in (folder / "plots" / "snapshots").iterdir())
+    assert [int(name) for name in snapshots] == [1, 2, 3]
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    for tag in ("controller/sigma", "eval/return_mean", "time/env_steps"):
+        assert sorted({e.step for e in events.Scalars(tag)}) == [1, 2, 3]
 
 
 def test_a_truncated_episode_is_named_and_recorded_again_once_removed(tmp_path):
@@ -410,10 +443,29 @@ def test_mistakes_found_while_building_write_nothing(tmp_path, monkeypatch):
         assert not list(Path(tmp_path).iterdir())
 
 
-def test_parameters_that_are_not_finite_are_refused(tmp_path, monkeypatch):
-    from agents.world_models.controller import Strategy
-
+@pytest.mark.parametrize("words", [LSTM, "env=cartpole memory=gru memory.hidden_size=4"])
+def test_parameters_that_are_not_finite_are_refused(words, tmp_path, monkeypatch):
     ask = Strategy.ask
     monkeypatch.setattr(Strategy, "ask", lambda self: ask(self) * np.nan)
-    with pytest.raises(ValueError, match="not finite"):
-        train.train(config_of(LSTM, tmp_path))
+    with pytest.raises(ConfigError, match="not finite"):
+        train.train(config_of(words, tmp_path))
+
+
+def test_a_dream_that_is_not_finite_is_refused(tmp_path, monkeypatch):
+    dream = WorldModels.dream
+
+    def once(self, parameters_NP, seeds):
+        played = dream(self, parameters_NP, seeds)
+        played[0, 0] = np.nan
+        return played
+
+    monkeypatch.setattr(WorldModels, "dream", once)
+    with pytest.raises(ConfigError, match="return in the dream is not a finite number"):
+        train.train(config_of(f"{LSTM} agent.train_in=dream agent.dream_steps=9", tmp_path))
+
+
+def test_a_stage_that_diverged_is_not_kept(tmp_path):
+    with pytest.raises(ConfigError, match=r"dynamics diverged: .*/validation_loss is (inf|nan);"):
+        train.train(config_of(f"{LSTM} agent.dynamics_lr=1e30", tmp_path))
+    assert stages(tmp_path)["dynamics"] == 1
+    assert not list((tmp_path / "pendulum" / "stages").glob("dynamics-*/result"))

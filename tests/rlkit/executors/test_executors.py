@@ -4,15 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from rlkit.executors import make_executor
 from rlkit.executors.base import Event, Pool
 from rlkit.executors.processes import Processes
+from rlkit.executors.ray_actors import RayActors
 from rlkit.executors.serial import Serial
 from rlkit.options import ConfigError
-from tests.rlkit.executors.workers import dies_at_birth, faulty, stillborn
+from tests.rlkit.executors.workers import dies_at_birth, faulty, meeting, stillborn
 
 UNITS = [1, 2, "die", 3, 4]
 EXPECTED = [(7, u, u * 2) for u in UNITS]
@@ -56,6 +58,13 @@ def test_processes_answer_as_serial_does_and_survive_a_death(tmp_path, processes
         executor.map([1, "wrong"])
 
 
+def test_workers_start_side_by_side_whatever_is_shared(tmp_path, processes):
+    executor = processes(meeting(tmp_path, 2), workers=2)
+    value = "x" * 2**20  # more than a pipe holds
+    executor.share(value)
+    assert executor.map([1, 2]) == [(value, 1, 2), (value, 2, 4)]
+
+
 @pytest.mark.slow
 def test_a_worker_that_hangs_is_replaced(tmp_path, processes):
     executor = processes(faulty(tmp_path), workers=1, timeout_seconds=3)
@@ -72,7 +81,7 @@ def test_errors_of_workers(tmp_path, processes):
         processes(faulty(tmp_path), workers=1).map(["always dies"])
     with pytest.raises(ConfigError, match="no such environment"):
         processes(stillborn, workers=1).map([1])
-    with pytest.raises(RuntimeError, match="died one after the other at the start"):
+    with pytest.raises(RuntimeError, match="died or hung one after the other at the start"):
         processes(dies_at_birth, workers=1).map([1])
 
 
@@ -117,10 +126,37 @@ def test_stragglers_are_dropped_up_to_a_share():
     assert pool.map(slow, droppable=True) == [*slow[:18], None, None]  # three are too many
 
 
-def test_a_unit_is_not_tried_for_ever():
+class Late(Scripted):
+    """Worker 1 hangs at its first start."""
+
+    def __init__(self):
+        super().__init__(2, timeout_seconds=1000)
+        self._idle, self._starting = {0}, {1: 0.0}
+
+    def restart(self, worker):
+        self.restarted.append(worker)
+        self._starting[worker] = self.now
+
+    def wait(self, seconds):
+        ready = [Event(1, "ready")] if self.restarted and 1 in self._starting else []
+        return super().wait(seconds) + ready
+
+
+def test_a_start_that_hangs_is_begun_anew(capsys):
+    pool = Late()
+    assert pool.map([400.0, 5.0]) == [400.0, 5.0]
+    assert (pool.restarted, pool.deaths, pool.now) == ([1], 1, 400)
+    assert capsys.readouterr().err == "worker 1 died or hung: begun anew\n"
+
+
+def test_a_unit_is_not_tried_for_ever(capsys):
     pool = Scripted(3, timeout_seconds=10)
     with pytest.raises(RuntimeError, match="unit 1 was given up: it ended or outlasted 3 workers"):
         pool.map([1.0, 50.0])
+    assert capsys.readouterr().err.splitlines() == [
+        f"worker {worker} died or hung at unit 1: begun anew" for worker in pool.restarted
+    ]
+    assert len(pool.restarted) == 2
 
 
 def test_ray_is_optional(tmp_path):
@@ -134,11 +170,23 @@ def test_ray_is_optional(tmp_path):
     assert done.stdout.startswith("ConfigError executor=ray needs a package that is not installed")
 
 
+def test_ray_starts_a_cluster_of_its_own_without_an_address(monkeypatch):
+    """Whatever RAY_ADDRESS says."""
+    began = []
+    ray = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda address=None, **options: began.append((address, options["num_cpus"])),
+        cluster_resources=lambda: {"CPU": 3.0},
+        put=lambda value: value,
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert RayActors(stillborn).workers == 3
+    assert began == [("local", None)]
+
+
 def test_ray_answers_as_serial_does_and_survives_a_death(tmp_path):
     """Runs where Ray is installed: `pip install 'rlkit-memory[ray]'`."""
     pytest.importorskip("ray")
-    from rlkit.executors.ray_actors import RayActors
-
     with pytest.raises(ConfigError, match=r"no Ray cluster answers at executor.address=127.0.0.1"):
         RayActors(faulty(tmp_path), address="127.0.0.1:1")
     executor = RayActors(faulty(tmp_path), workers=2)

@@ -44,6 +44,21 @@ def faulty(folder):
     return partial(Faulty, str(folder))
 
 
+def meeting(folder, others):
+    """A worker that stands ready once so many are being built."""
+    return partial(_meet, str(folder), others)
+
+
+def _meet(folder, others):
+    (Path(folder) / str(os.getpid())).touch()
+    until = time.monotonic() + 30
+    while len(list(Path(folder).iterdir())) < others:
+        if time.monotonic() > until:
+            raise ConfigError("nobody came")
+        time.sleep(0.01)
+    return Faulty(folder)
+
+
 def stillborn():
     raise ConfigError("no such environment")
 

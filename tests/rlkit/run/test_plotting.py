@@ -3,6 +3,7 @@
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rlkit.run.plotting import (
     Snapshot,
@@ -42,10 +43,20 @@ def test_learning_curve(tmp_path):
     assert_drawn(learning_curve([eval_record(1)], tmp_path / "one.png"))
 
 
+@pytest.mark.parametrize("draw", [learning_curve, success_curve])
+def test_curves_by_updates_where_no_time_passes(draw, tmp_path, monkeypatch):
+    records = [eval_record(0) | {"updates": n, "env_steps": 0, "success_rate": 0} for n in (1, 9)]
+    seen = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: seen.append(figure.axes[0]))
+    draw(records, tmp_path / "a.png", "generations")
+    assert seen[0].get_xlabel() == "generations"
+    assert seen[0].lines[0].get_xdata().tolist() == [1, 9]
+
+
 def test_snapshots_come_back_in_order(tmp_path):
     saved = [snapshot(seconds) for seconds in (1.0, 5.0, 20.0)]
     for step in (2, 0, 1):
-        save_snapshot(tmp_path, saved[step], env_steps=step * 1000)
+        save_snapshot(tmp_path, saved[step], step=step * 1000)
     loaded = load_snapshots(tmp_path)
     assert len(loaded) == 3
     for before, after in zip(saved, loaded, strict=True):
