@@ -188,9 +188,8 @@ class WorldModels(Agent):
         fresh = torch.ones(B, dtype=torch.bool)
         action, state = self.act(obs_BO, self.initial_state(B), fresh, explore=False)
         reward_B = self.dynamics.mdn(state[-1]).reward
-        if self.spaces.discrete:
-            return reward_B, action_level(action, self.spaces.action_size)
-        return reward_B, action[:, 0]
+        discrete, A = self.spaces.discrete, self.spaces.action_size
+        return reward_B, action_level(action, A) if discrete else action[:, 0]
 
     @torch.no_grad()
     def dream(self, parameters_NP: Tensor, seeds: Sequence[int]) -> NDArray[np.float64]:
@@ -288,10 +287,9 @@ class WorldModels(Agent):
         self.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in weights.items()})
 
     def get_training_state(self) -> Tree:
-        state = {"noise": self.noise.get_state(), "stalling": self.stalling}
-        state |= {"vision_key": self.vision_key, "dynamics_key": self.dynamics_key}
-        state["strategy"] = None
-        return state | ({"strategy": self.strategy.get_state()} if self.strategy else {})
+        keys = {"vision_key": self.vision_key, "dynamics_key": self.dynamics_key}
+        state = {"noise": self.noise.get_state(), "stalling": self.stalling} | keys
+        return state | {"strategy": self.strategy.get_state() if self.strategy else None}
 
     def set_training_state(self, state: Tree) -> None:
         self.noise.set_state(state["noise"])
