@@ -191,14 +191,14 @@ def test_processes_give_the_serial_run_also_when_a_worker_is_killed(tmp_path, mo
 
     def deadly(self, worker, unit):
         submit(self, worker, unit)
-        if len(killed) < 2 and worker == len(killed):
+        if len(killed) < 2:  # whoever is ready first
             killed.append(worker)
             self.processes[worker].kill()
 
     monkeypatch.setattr(Processes, "submit", deadly)
     words = f"{LSTM} executor=processes executor.workers=2"
     other = train.train(config_of(words, tmp_path / "other"))
-    assert killed == [0, 1]
+    assert len(killed) == 2
     assert_same_run(serial, other)
 
 
