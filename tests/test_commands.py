@@ -48,7 +48,7 @@ def test_readme_train_commands(words, tmp_path):
         first = run(*["train.py", "agent=dau", "env=pendulum"], *SMALL, f"outputs={tmp_path}")
         words = [w.replace("<folder>", first.stdout.split()[-1]) for w in words]
         words = [w.replace("sim_seconds=32", "sim_seconds=0.8") for w in words]
-    elif {"agent=ppo", "agent=predictor"} & set(words):
+    elif {"agent=ppo", "agent=predictor", "agent=world_models"} & set(words):
         words = [w for w in words if not w.startswith("sim_seconds=")]
         words += ["preset=smoke", "evaluation.episodes=1", f"outputs={tmp_path}"]
     elif "--help" not in words:
