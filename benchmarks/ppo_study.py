@@ -18,9 +18,7 @@ in training (actions drawn). Runs that are in the file already are not made agai
 """
 
 import argparse
-import csv
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,23 +34,12 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from runs import append, command, read  # noqa: E402
+
 from rlkit.run.statistics import bootstrap_interval, iqm  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 MASK, NOISE = "wrappers.velocity_mask=true", "wrappers.observation_noise=0.1"
-FIELDS = (
-    "task",
-    "memory",
-    "seed",
-    "words",
-    "env_steps",
-    "success_rate",
-    "stock_return_mean",
-    "recent_stock_return_mean",
-    "recent_success_rate",
-    "steps_to_450",
-    "wall_seconds",
-)
 
 
 class Run(NamedTuple):
@@ -134,7 +121,7 @@ def real_time() -> Iterator[Run]:
         for lr in RATES:
             yield Run(f"choose {task}", arm, f"{words} agent.lr={lr:g}", CHOOSING, 100)
     ends = defaultdict(list)
-    for r in _read(RESULTS / "ppo_real_time.csv"):
+    for r in read(RESULTS / "ppo_real_time.csv"):
         ends[r["words"], r["seed"]].append(float(r["stock_return_mean"]))
     score: dict[str, list[float]] = defaultdict(list)
     for (words, seed), returns in ends.items():
@@ -147,15 +134,6 @@ def real_time() -> Iterator[Run]:
 
 
 STUDIES = {f.__name__: f for f in (control, elelimy, doorkey, memory, real_time)}
-
-
-def command(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)}: {done.stderr[-2000:]}")
-    return done.stdout
 
 
 def play(run: Run, seed: int) -> list[dict[str, Any]]:
@@ -200,7 +178,7 @@ def _row(run: Run, seed: int, record: dict[str, Any], metrics: list[dict[str, An
 
 def study(name: str, seeds: int | None, jobs: int) -> None:
     path = RESULTS / f"ppo_{name}.csv"
-    rows = _read(path)
+    rows = read(path)
     made = {(r["words"], int(r["seed"])) for r in rows}  # a run's rows are written together
     todo = [
         (run, seed)
@@ -213,12 +191,7 @@ def study(name: str, seeds: int | None, jobs: int) -> None:
     def one(pair: tuple[Run, int]) -> None:
         found = play(*pair)
         with lock:
-            new = not path.exists()
-            with open(path, "a", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                if new:
-                    writer.writeheader()
-                writer.writerows(found)
+            append(path, found)
         r = found[-1]
         result = r["success_rate"] if r["success_rate"] != "" else r["stock_return_mean"]
         print(f"{time.time() - start:6.0f} s  {r['task']} {r['memory']} seed {r['seed']}: {result}")
@@ -227,17 +200,10 @@ def study(name: str, seeds: int | None, jobs: int) -> None:
         list(pool.map(one, todo))
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def table(name: str) -> str:
     """Final evaluations: interquartile mean with its 95 % bootstrap interval, and every seed."""
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for r in _read(RESULTS / f"ppo_{name}.csv"):
+    for r in read(RESULTS / f"ppo_{name}.csv"):
         runs[r["task"], r["memory"]][int(r["seed"])] = r  # the last row of a seed is its end
     lines = [
         "| task | memory | env steps | result | 95 % interval | every seed | to 450 | wall s |",
@@ -269,7 +235,7 @@ def grid() -> str:
     ends: dict[tuple[str, str, float], dict[str, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for r in _read(RESULTS / "ppo_real_time.csv"):
+    for r in read(RESULTS / "ppo_real_time.csv"):
         if r["task"].startswith("choose "):
             lr = float(r["words"].split("agent.lr=")[1])
             key = r["task"].removeprefix("choose "), r["memory"], lr

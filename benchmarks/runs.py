@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,11 +94,8 @@ def play(cell: Cell, seed: int) -> list[tuple[str | float, ...]]:
     """One training run; its evaluations as rows."""
     with tempfile.TemporaryDirectory() as outputs:
         words = f"{cell.words} env={cell.env} dt={cell.dt:g} seed={seed} {PLAIN} outputs={outputs}"
-        command = [sys.executable, str(ROOT / "train.py"), *words.split()]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{words}: {done.stderr[-2000:]}")
-        folder = Path(done.stdout.splitlines()[-1].removeprefix("run: "))
+        printed = command("train.py", *words.split())
+        folder = Path(printed.splitlines()[-1].removeprefix("run: "))
         records = [json.loads(line) for line in (folder / "eval.jsonl").read_text().splitlines()]
     kept = ("sim_seconds", "env_steps", "updates")
     return [
@@ -110,6 +107,27 @@ def play(cell: Cell, seed: int) -> list[tuple[str | float, ...]]:
         )
         for r in records
     ]
+
+
+def command(*words: str) -> str:
+    """What a script of the project prints; RuntimeError with its complaint if it fails."""
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def append(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows of the same columns, below a header if the file is new: all of them or none."""
+    new, text = not path.exists(), io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    if new:
+        writer.writeheader()
+    writer.writerows(rows)
+    with open(path, "a", newline="") as file:
+        file.write(text.getvalue())
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -11,9 +11,7 @@ per evaluation (held-out sequences). Runs that are in the file already are not m
 """
 
 import argparse
-import csv
 import json
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -28,20 +26,11 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from runs import append, command, read  # noqa: E402
+
 from rlkit.run.statistics import bootstrap_interval, iqm  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "sequences.csv"
-FIELDS = (
-    "task",
-    "arm",
-    "seed",
-    "words",
-    "updates",
-    "loss",
-    "accuracy",
-    "memoryless",
-    "wall_seconds",
-)
 
 
 class Run(NamedTuple):
@@ -85,15 +74,6 @@ def sizes() -> Iterator[Run]:
 STUDIES = {f.__name__: f for f in (warping, generalisation, copying, sizes)}
 
 
-def command(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)}: {done.stderr[-2000:]}")
-    return done.stdout
-
-
 def play(run: Run, seed: int) -> list[dict[str, Any]]:
     """One training run; its evaluations as rows."""
     with tempfile.TemporaryDirectory() as outputs:
@@ -126,15 +106,8 @@ def row(run: Run, seed: int, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read() -> list[dict[str, str]]:
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def study(name: str, jobs: int) -> None:
-    made = {(r["words"], int(r["seed"])) for r in read()}
+    made = {(r["words"], int(r["seed"])) for r in read(RESULTS)}
     todo = [
         (run, seed)
         for seed in range(3)
@@ -146,12 +119,7 @@ def study(name: str, jobs: int) -> None:
     def one(pair: tuple[Run, int]) -> None:
         found = play(*pair)
         with lock:
-            new = not RESULTS.exists()
-            with RESULTS.open("a", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-                if new:
-                    writer.writeheader()
-                writer.writerows(found)
+            append(RESULTS, found)
         print(*(found[-1][k] for k in ("task", "arm", "seed", "loss", "wall_seconds")), flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:  # each waits for a process
@@ -161,7 +129,7 @@ def study(name: str, jobs: int) -> None:
 def table() -> str:
     """The last evaluation of every run: interquartile mean, interval, and every seed."""
     runs: dict[tuple[str, str], dict[int, dict[str, str]]] = defaultdict(dict)
-    for r in read():
+    for r in read(RESULTS):
         runs[r["task"], r["arm"]][int(r["seed"])] = r
     lines = [
         "| task | arm | updates | loss | every seed | accuracy | without memory | wall min |",

@@ -13,7 +13,6 @@ gymnasium's own; beside it the controller that was delivered (the mean, or a mem
 on other tracks), and the mean's return in its own dream. Returns are in the units of gymnasium.
 """
 
-import csv
 import json
 import re
 import subprocess
@@ -26,6 +25,8 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from runs import append, read
 
 from configs import build
 from configs.compose import choices
@@ -78,12 +79,12 @@ def main(words: list[str]) -> None:
             sys.exit(f"'{word}' is none of: {', '.join([*presets, *ROWS, *options, 'report'])}")
     if "report" not in words:
         one_thread()
-        made = {(r["preset"], r["row"], int(r["seed"])) for r in read()}
+        made = {(r["preset"], r["row"], int(r["seed"])) for r in read(CSV)}
         for seed in map(int, options["seeds"].split(",")):
             for row in rows or FIRST:
                 if (preset, row, seed) not in made:
-                    add(study(preset, row, seed, ROOT / options["outputs"]))
-    lines = report(read())
+                    append(CSV, [study(preset, row, seed, ROOT / options["outputs"])])
+    lines = report(read(CSV))
     REPORT.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
@@ -184,22 +185,6 @@ def spread(name: str, return_N: Any) -> dict[str, float]:
     """Mean and standard deviation over tracks."""
     found = {"return": return_N.mean(), "std": return_N.std(ddof=1)}
     return {f"{name}_{k}": round(float(v), 1) for k, v in found.items()}
-
-
-def read() -> list[dict[str, str]]:
-    if not CSV.exists():
-        return []
-    with open(CSV, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def add(record: dict[str, Any]) -> None:
-    new = not CSV.exists()
-    with open(CSV, "a", newline="") as file:
-        writer = csv.DictWriter(file, record, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(record)
 
 
 def report(records: list[dict[str, str]]) -> list[str]:
